@@ -1,0 +1,1 @@
+//! The PodAutoscaler manifest: types, CRD, validation, annotations.

@@ -1,0 +1,3 @@
+//! `aibrix-autoscaler`: the one binary.
+
+fn main() {}

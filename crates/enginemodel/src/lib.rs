@@ -1,0 +1,1 @@
+//! Continuous batching of an LLM engine as a function of time.

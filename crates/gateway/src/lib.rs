@@ -1,0 +1,1 @@
+//! OpenAI-compatible reverse proxy: routing, holding at zero, draining, request records.

@@ -1,0 +1,1 @@
+//! The local world: replicas are processes on this machine.

@@ -1,0 +1,1 @@
+//! Engine dialects and concurrent scraping of their metrics pages.

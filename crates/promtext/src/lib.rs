@@ -1,0 +1,1 @@
+//! Prometheus text and OpenMetrics exposition parser: borrowed, selective, total on any bytes.

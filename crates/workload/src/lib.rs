@@ -1,0 +1,1 @@
+//! Request traces, synthetic arrivals and the open-loop load client.
