@@ -1,0 +1,209 @@
+//! Autoscalers that share something decide together: each drafts, the shared capacity arbitrates, each commits.
+//! A lone autoscaler is a fleet of one.
+
+use crate::observe::TargetObservation;
+use crate::spec::Spec;
+use crate::state::{FleetState, History, TargetState, VERSION};
+use crate::target::{Draft, Target};
+use crate::time::Timestamp;
+use crate::trail::{Rule, Stage, TargetDecision, Trail};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What a world saw of a whole fleet at one time.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Observation {
+    /// By autoscaler name; a target that is not in it is left alone.
+    pub targets: BTreeMap<String, TargetObservation>,
+    /// The latest plan, fresh or not.
+    pub plan: Option<Plan>,
+}
+
+/// Replica counts that a planner made outside: a dated input.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// When its inputs were taken.
+    pub made_at: Timestamp,
+    /// By autoscaler name.
+    pub replicas: BTreeMap<String, u32>,
+}
+
+/// What was decided for a fleet, by autoscaler name.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Decision {
+    /// By autoscaler name.
+    pub targets: BTreeMap<String, TargetDecision>,
+}
+
+/// Capacity that several targets share, such as the GPUs of a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Pool {
+    /// How many units there are.
+    pub units: u32,
+    /// Who takes part, by autoscaler name.
+    pub members: BTreeMap<String, Member>,
+}
+
+/// One member of a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Member {
+    /// Units per replica; 0 takes none.
+    pub units_per_replica: u32,
+    /// Higher goes first.
+    pub priority: i32,
+}
+
+/// The autoscalers that share something.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Fleet {
+    targets: BTreeMap<String, Target>,
+    pools: Vec<Pool>,
+}
+
+impl Fleet {
+    /// A fleet without a memory: each autoscaler starts fresh at its first tick.
+    #[must_use]
+    pub fn new(specs: Vec<Spec>, pools: Vec<Pool>) -> Self {
+        let mut fleet = Self { targets: BTreeMap::new(), pools };
+        fleet.configure(specs);
+        fleet
+    }
+
+    /// Takes changed specs: memories are kept by name, targets that are gone are forgotten.
+    pub fn configure(&mut self, specs: Vec<Spec>) {
+        let mut old = std::mem::take(&mut self.targets);
+        for spec in specs {
+            let state = old.remove(&spec.name).map(|target| target.state).unwrap_or_default();
+            self.targets.insert(spec.name.clone(), Target { spec, state });
+        }
+    }
+
+    /// Takes changed pools.
+    pub fn set_pools(&mut self, pools: Vec<Pool>) {
+        self.pools = pools;
+    }
+
+    /// Tells one autoscaler its past before its first tick, so that it does not start fresh.
+    pub fn tell_history(&mut self, name: &str, history: &History, first_tick: Timestamp) {
+        if let Some(target) = self.targets.get_mut(name) {
+            target.state = TargetState::with_history(history, first_tick);
+        }
+    }
+
+    /// The memory, to be saved.
+    #[must_use]
+    pub fn state(&self) -> FleetState {
+        let targets = self.targets.iter().map(|(name, target)| (name.clone(), target.state.clone())).collect();
+        FleetState { version: VERSION, targets }
+    }
+
+    /// Takes a saved memory. One of another version is not used: answers whether it was.
+    pub fn restore(&mut self, state: FleetState) -> bool {
+        if state.version != VERSION {
+            return false;
+        }
+        for (name, state) in state.targets {
+            if let Some(target) = self.targets.get_mut(&name) {
+                target.state = state;
+            }
+        }
+        true
+    }
+
+    /// The specs, by name.
+    pub fn specs(&self) -> impl Iterator<Item = &Spec> {
+        self.targets.values().map(|target| &target.spec)
+    }
+
+    /// Takes samples without deciding.
+    pub fn record(&mut self, now: Timestamp, seen: &Observation) {
+        for (name, target) in &mut self.targets {
+            if let Some(observed) = seen.targets.get(name) {
+                target.record(now, observed, &mut Trail::default());
+            }
+        }
+    }
+
+    /// Takes samples and decides.
+    pub fn step(&mut self, now: Timestamp, seen: &Observation) -> Decision {
+        let mut drafts = BTreeMap::new();
+        for (name, target) in &mut self.targets {
+            let Some(observed) = seen.targets.get(name) else { continue };
+            let mut trail = Trail::default();
+            let now = target.record(now, observed, &mut trail);
+            let draft = target.draft(now, observed, seen.plan.as_ref(), trail);
+            drafts.insert(name.clone(), Pending { now, replicas: observed.replicas, draft });
+        }
+        for pool in &self.pools {
+            arbitrate(pool, &mut drafts);
+        }
+        let commit = |(name, pending): (String, Pending)| {
+            let target = self.targets.get_mut(&name)?;
+            Some((name, target.commit(pending.now, pending.replicas, pending.draft)))
+        };
+        Decision { targets: drafts.into_iter().filter_map(commit).collect() }
+    }
+}
+
+struct Pending {
+    now: Timestamp,
+    replicas: u32,
+    draft: Draft,
+}
+
+/// Shares a pool: what runs and is still wanted stays, minimums come next, and the rest is filled evenly by priority.
+fn arbitrate(pool: &Pool, drafts: &mut BTreeMap<String, Pending>) {
+    let mut claims: Vec<Claim> = Vec::new();
+    for (name, member) in pool.members.iter().filter(|(_, member)| member.units_per_replica > 0) {
+        let Some(pending) = drafts.get(name) else { continue };
+        let kept = pending.draft.desired.min(pending.replicas).max(pending.draft.bounds.min.min(pending.draft.desired));
+        claims.push(Claim { name: name.clone(), member: *member, granted: kept, wanted: pending.draft.desired });
+    }
+    let wanted: u64 = claims.iter().map(|claim| claim.units(claim.wanted)).sum();
+    if wanted <= u64::from(pool.units) {
+        return;
+    }
+    let kept: u64 = claims.iter().map(|claim| claim.units(claim.granted)).sum();
+    let mut free = u64::from(pool.units).saturating_sub(kept);
+    // Each round gives one replica to whoever has the smallest share of its wish; a round costs at least one unit, so
+    // there are at most as many rounds as units.
+    while let Some(next) = next_claim(&claims, free) {
+        free -= u64::from(claims[next].member.units_per_replica);
+        claims[next].granted += 1;
+    }
+    let rule = if kept > u64::from(pool.units) { Rule::CapacityExceeded } else { Rule::CapacityShared };
+    for claim in claims {
+        let Some(pending) = drafts.get_mut(&claim.name) else { continue };
+        let draft = &mut pending.draft;
+        draft.desired = draft.trail.change(Stage::Capacity, rule, claim.wanted, claim.granted, || {
+            format!("{} units are shared, {wanted} are wanted", pool.units)
+        });
+    }
+}
+
+struct Claim {
+    name: String,
+    member: Member,
+    granted: u32,
+    wanted: u32,
+}
+
+impl Claim {
+    fn units(&self, replicas: u32) -> u64 {
+        u64::from(replicas) * u64::from(self.member.units_per_replica)
+    }
+}
+
+/// The claim to serve next: highest priority, then the smallest granted share of its wish, then by name.
+fn next_claim(claims: &[Claim], free: u64) -> Option<usize> {
+    let open = |claim: &Claim| claim.granted < claim.wanted && u64::from(claim.member.units_per_replica) <= free;
+    let better = |a: &Claim, b: &Claim| {
+        let share = (u64::from(a.granted) * u64::from(b.wanted)).cmp(&(u64::from(b.granted) * u64::from(a.wanted)));
+        b.member.priority.cmp(&a.member.priority).then(share).then_with(|| a.name.cmp(&b.name))
+    };
+    let candidates = claims.iter().enumerate().filter(|(_, claim)| open(claim));
+    candidates.min_by(|(_, a), (_, b)| better(a, b)).map(|(index, _)| index)
+}

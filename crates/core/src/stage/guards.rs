@@ -1,0 +1,106 @@
+//! The guards around a recommendation: replicas on their way, leaving and reaching zero, switches, and bounds.
+
+use crate::observe::{Pod, TargetObservation, count};
+use crate::schedule::Effective;
+use crate::spec::{Pause, Spec};
+use crate::time::{Span, Timestamp};
+use crate::trail::{Rule, Stage, Trail};
+
+/// While replicas are starting they count as capacity on its way: a recommendation above the ready count neither adds
+/// to them nor takes them away.
+pub(crate) fn pending(deadline: Span, now: Timestamp, seen: &TargetObservation, wanted: u32, trail: &mut Trail) -> u32 {
+    let Some(pods) = &seen.pods else { return wanted };
+    let starting: Vec<&Pod> = pods.iter().filter(|pod| pod.starting()).collect();
+    let stuck = count(starting.iter().filter(|pod| pod.started_at.is_some_and(|start| start + deadline < now)));
+    let listed = count(pods.iter().filter(|pod| pod.serves() || pod.starting()));
+    // Wanted replicas that no pod stands for yet are about to be created.
+    let on_their_way = (count(starting.iter()) - stuck).saturating_add(seen.replicas.saturating_sub(listed));
+    if stuck > 0 {
+        let detail = format!("{stuck} replicas have been starting for more than {} s", deadline.as_secs());
+        trail.push(Stage::PendingGuard, Rule::StuckReplica, wanted, wanted, detail);
+    }
+    if on_their_way == 0 || wanted <= seen.ready() {
+        return wanted;
+    }
+    trail.change(Stage::PendingGuard, Rule::ReplicasStarting, wanted, wanted.max(seen.replicas), || {
+        format!("{on_their_way} replicas are on their way")
+    })
+}
+
+/// Leaves zero only for a load above the threshold, and then for at least one replica.
+pub(crate) fn activation(
+    spec: &Spec,
+    seen: &TargetObservation,
+    load: Option<f64>,
+    wanted: u32,
+    trail: &mut Trail,
+) -> u32 {
+    if seen.replicas != 0 {
+        return wanted;
+    }
+    let threshold = spec.activation.unwrap_or(0.0);
+    let load = load.unwrap_or(0.0).max(seen.held.unwrap_or(0.0));
+    if load > threshold {
+        return trail.change(Stage::Activation, Rule::Activated, wanted, wanted.max(1), || {
+            format!("a load of {load} exceeds the activation threshold {threshold}")
+        });
+    }
+    trail.change(Stage::Activation, Rule::NotActivated, wanted, 0, || {
+        format!("a load of {load} does not exceed the activation threshold {threshold}")
+    })
+}
+
+/// Reaches zero only once zero has been wanted for the grace period, and nobody holds requests.
+pub(crate) fn zero_grace(
+    grace: Span,
+    since: Option<Timestamp>,
+    now: Timestamp,
+    seen: &TargetObservation,
+    wanted: u32,
+    trail: &mut Trail,
+) -> u32 {
+    if wanted != 0 || seen.replicas == 0 {
+        return wanted;
+    }
+    let waited = since.map_or(Span::ZERO, |since| now.since(since));
+    if seen.held.is_some_and(|held| held > 0.0) {
+        trail.push(Stage::ZeroGrace, Rule::ZeroGrace, 0, 1, "requests are held at the gateway");
+        return 1;
+    }
+    if waited < grace {
+        let detail = format!("zero wanted for {} s of {} s", waited.as_secs(), grace.as_secs());
+        trail.push(Stage::ZeroGrace, Rule::ZeroGrace, 0, 1, detail);
+        return 1;
+    }
+    0
+}
+
+/// Holds what a human has switched off.
+pub(crate) fn pause(pause: Pause, current: u32, wanted: u32, trail: &mut Trail) -> u32 {
+    let held = pause.all || (pause.up && wanted > current) || (pause.down && wanted < current);
+    if held {
+        return trail.change(Stage::Pause, Rule::Paused, wanted, current, || "paused by annotation".to_owned());
+    }
+    wanted
+}
+
+/// Schedules, minimum and maximum.
+pub(crate) fn bounds(effective: &Effective<'_>, wanted: u32, trail: &mut Trail) -> u32 {
+    let bounded = effective.bounds.clamp(wanted);
+    if bounded == wanted {
+        return wanted;
+    }
+    let by_schedule = |has: fn(&crate::schedule::Schedule) -> bool| effective.active.filter(|active| has(active));
+    let raised = bounded > wanted;
+    let schedule = if raised { by_schedule(|s| s.min.is_some()) } else { by_schedule(|s| s.max.is_some()) };
+    let rule = match (raised, schedule.is_some()) {
+        (true, false) => Rule::TooFewReplicas,
+        (false, false) => Rule::TooManyReplicas,
+        (true, true) => Rule::ScheduledMinimum,
+        (false, true) => Rule::ScheduledMaximum,
+    };
+    let whose = schedule.map_or_else(String::new, |active| format!(" of schedule {}", active.name));
+    let detail = format!("{} {bounded}{whose}", if raised { "minimum" } else { "maximum" });
+    trail.push(Stage::Bounds, rule, wanted, bounded, detail);
+    bounded
+}

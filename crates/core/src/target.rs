@@ -1,0 +1,206 @@
+//! One autoscaler's turn: sample, ask the strategy, pass the stages. It drafts; the fleet arbitrates and commits.
+
+use crate::fleet::Plan;
+use crate::observe::TargetObservation;
+use crate::schedule::Effective;
+use crate::spec::{Mode, Spec, Strategy};
+use crate::stage::{behavior, guards};
+use crate::state::TargetState;
+use crate::strategy::{self, Answer, Start};
+use crate::time::Timestamp;
+use crate::trail::{KpaFigures, Rule, Stage, TargetDecision, Trail};
+
+/// A decision before the fleet has arbitrated it.
+pub(crate) struct Draft {
+    pub(crate) desired: u32,
+    pub(crate) bounds: crate::spec::Bounds,
+    pub(crate) trail: Trail,
+    recommendation: Option<u32>,
+    panic: bool,
+    kpa: Option<KpaFigures>,
+    because: String,
+}
+
+/// One target with its memory.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Target {
+    pub(crate) spec: Spec,
+    pub(crate) state: TargetState,
+}
+
+impl Target {
+    /// Takes the samples of a tick and answers the tick's time, which never goes back.
+    pub(crate) fn record(&mut self, now: Timestamp, seen: &TargetObservation, trail: &mut Trail) -> Timestamp {
+        let state = &mut self.state;
+        let start = match (state.last_tick, state.started) {
+            (Some(_), _) => Start::Running,
+            (None, true) => Start::WithHistory,
+            (None, false) => Start::Fresh,
+        };
+        let now = state.last_tick.map_or(now, |last| last.max(now));
+        state.last_tick = Some(now);
+        if let Some(expected) = state.expected.filter(|&expected| expected != seen.replicas) {
+            state.changes.push(now, i64::from(seen.replicas) - i64::from(expected), false);
+        }
+        state.expected = Some(seen.replicas);
+        if start == Start::Fresh {
+            // As HPA does: a fresh controller remembers what runs, so that it does not shrink what it does not know.
+            state.started = true;
+            state.recommendations.push(now, seen.replicas);
+        }
+        strategy::record(&self.spec, state, now, seen, start, trail);
+        now
+    }
+
+    /// Drafts a decision from what was recorded.
+    pub(crate) fn draft(
+        &mut self,
+        now: Timestamp,
+        seen: &TargetObservation,
+        plan: Option<&Plan>,
+        mut trail: Trail,
+    ) -> Draft {
+        let Self { spec, state } = self;
+        let effective = spec.schedules.effective(now, spec.bounds);
+        if let Some((desired, because)) = outside(&effective, seen.replicas, &mut trail) {
+            // Metrics are not asked, as in HPA and AIBrix; only KPA's panic goes on, so that it knows the load later.
+            let answer = match &spec.strategy {
+                Strategy::Kpa(_) => strategy::answer(spec, state, now, seen, plan, &mut trail),
+                _ => Answer::default(),
+            };
+            return Draft::new(desired, effective.bounds, answer, because, trail);
+        }
+        let answer = strategy::answer(spec, state, now, seen, plan, &mut trail);
+        let desired = staged(spec, state, now, seen, &answer, &effective, &mut trail);
+        if let Some(wanted) = answer.wanted {
+            state.recommendations.push(now, wanted);
+        }
+        let because = explain(&answer, seen.replicas, desired, &trail);
+        Draft::new(desired, effective.bounds, answer, because, trail)
+    }
+
+    /// Remembers what was decided in the end.
+    pub(crate) fn commit(&mut self, now: Timestamp, replicas: u32, draft: Draft) -> TargetDecision {
+        let desired = draft.desired;
+        if self.spec.mode == Mode::Apply && desired != replicas {
+            self.state.changes.push(now, i64::from(desired) - i64::from(replicas), true);
+            self.state.expected = Some(desired);
+        }
+        TargetDecision {
+            at: now,
+            replicas,
+            desired,
+            recommendation: draft.recommendation,
+            panic: draft.panic,
+            reason: draft.because,
+            trail: draft.trail.finish(),
+            kpa: draft.kpa,
+            next_edge: self.spec.schedules.next_edge(now),
+        }
+    }
+}
+
+impl Draft {
+    fn new(desired: u32, bounds: crate::spec::Bounds, answer: Answer, because: String, trail: Trail) -> Self {
+        let Answer { wanted: recommendation, panic, kpa, .. } = answer;
+        Self { desired, bounds, trail, recommendation, panic, kpa, because }
+    }
+}
+
+/// A count outside the bounds goes to them at once, and a human's zero stays: no metric is asked for either
+/// (kubernetes `horizontal.go`, `reconcileAutoscaler`; aibrix `computeScaleDecision`).
+fn outside(effective: &Effective<'_>, current: u32, trail: &mut Trail) -> Option<(u32, String)> {
+    let scheduled_minimum = effective.active.is_some_and(|active| active.min.is_some());
+    if current == 0 && effective.bounds.min != 0 && !scheduled_minimum {
+        let detail = "scaled to zero by hand; scale up by hand to resume";
+        trail.push(Stage::Bounds, Rule::ScalingDisabled, 0, 0, detail);
+        return Some((0, "scaling disabled: current replicas is 0".to_owned()));
+    }
+    if effective.bounds.clamp(current) == current {
+        return None;
+    }
+    let desired = guards::bounds(effective, current, trail);
+    let side = if desired < current { "exceed the maximum" } else { "are below the minimum" };
+    Some((desired, format!("current replicas {side}")))
+}
+
+/// The stages after the strategy, in their order.
+fn staged(
+    spec: &Spec,
+    state: &mut TargetState,
+    now: Timestamp,
+    seen: &TargetObservation,
+    answer: &Answer,
+    effective: &Effective<'_>,
+    trail: &mut Trail,
+) -> u32 {
+    let current = seen.replicas;
+    let formed = answer.wanted.filter(|&wanted| !(answer.stale && wanted < current));
+    let gone = answer.wanted.is_none() || answer.stale;
+    let failing_since = gone.then(|| *state.failing_since.get_or_insert(now));
+    state.failing_since = failing_since;
+    let fallback =
+        spec.fallback.filter(|fallback| failing_since.is_some_and(|since| now.since(since) >= fallback.after));
+    let wanted = match (fallback, formed) {
+        (Some(fallback), _) => {
+            let detail = format!("metrics have been gone for {} s or more", fallback.after.as_secs());
+            trail.push(Stage::Fallback, Rule::Fallback, current, fallback.replicas, detail);
+            fallback.replicas
+        }
+        (None, Some(wanted)) => settled(spec, state, now, seen, wanted, trail),
+        (None, None) => {
+            let rule = if answer.stale { Rule::StaleWindow } else { Rule::Hold };
+            trail.push(Stage::Fallback, rule, answer.wanted, current, "capacity is held while metrics are gone");
+            guards::activation(spec, seen, None, current, trail)
+        }
+    };
+    let wanted = guards::pause(spec.pause, current, wanted, trail);
+    guards::bounds(effective, wanted, trail)
+}
+
+/// The stages of an answer that could be formed.
+fn settled(
+    spec: &Spec,
+    state: &mut TargetState,
+    now: Timestamp,
+    seen: &TargetObservation,
+    wanted: u32,
+    trail: &mut Trail,
+) -> u32 {
+    let current = seen.replicas;
+    state.zero_since = (wanted == 0).then(|| *state.zero_since.get_or_insert(now));
+    let mut count = guards::activation(spec, seen, strategy::load(spec, seen), wanted, trail);
+    let log = &state.recommendations;
+    match &spec.strategy {
+        Strategy::Hpa(hpa) if hpa.older_rule.is_some() => {
+            if let Some(rule) = &hpa.older_rule {
+                count = behavior::older_rule(rule, log, now, current, count, trail);
+            }
+        }
+        strategy => {
+            if !matches!(strategy, Strategy::Hpa(_)) {
+                count = guards::pending(spec.pending_deadline, now, seen, count, trail);
+            }
+            count = behavior::stabilize(&spec.behavior, log, now, current, count, trail);
+            count = behavior::limit_rate(&spec.behavior, &state.changes, now, current, count, trail);
+        }
+    }
+    guards::zero_grace(spec.zero_grace, state.zero_since, now, seen, count, trail)
+}
+
+/// One line for people: what decided, and what bound it.
+fn explain(answer: &Answer, current: u32, desired: u32, trail: &Trail) -> String {
+    let Some(wanted) = answer.wanted else {
+        return format!("held at {desired}: {}", answer.because);
+    };
+    let direction = match desired.cmp(&current) {
+        std::cmp::Ordering::Greater => format!("{} above target", answer.because),
+        std::cmp::Ordering::Less => "all metrics below target".to_owned(),
+        std::cmp::Ordering::Equal => "stable".to_owned(),
+    };
+    let bound = trail.steps().iter().rev().find(|step| step.stage > Stage::Recommendation && step.before != step.after);
+    match bound {
+        Some(step) if desired != wanted => format!("{direction}; {wanted} bound to {desired}: {}", step.detail),
+        _ => direction,
+    }
+}
