@@ -90,11 +90,11 @@ impl KpaState {
     /// Decides. The error says why there is no answer.
     pub(crate) fn decide(&mut self, context: &Context<'_>, trail: &mut Trail) -> Result<KpaAnswer, String> {
         let settings = context.settings;
-        if self.stable.is_empty(context.now, !settings.knative_silence) {
+        if self.stable.is_silent(context.now, !settings.knative_silence) {
             return Err(format!("{}: no sample within the stable window", context.source.key));
         }
         let figures = self.figures(context);
-        let want = self.wants(context, &figures);
+        let want = Self::wants(context, &figures);
         self.update_panic(context, want.over_threshold, trail);
         let mut wanted = want.stable;
         if self.panic_since.is_some() {
@@ -127,13 +127,13 @@ impl KpaState {
         let capacity = f64::from(context.seen.ready()) * settings.total.unwrap_or_else(|| target(context));
         let excess_burst_capacity = match settings.target_burst_capacity {
             Some(reserve) if reserve < 0.0 => -1.0,
-            Some(reserve) if reserve == 0.0 => 0.0,
+            Some(0.0) => 0.0,
             reserve => (capacity - reserve.unwrap_or(0.0) - panic_average).floor(),
         };
         KpaFigures { stable, panic_average, excess_burst_capacity }
     }
 
-    fn wants(&self, context: &Context<'_>, figures: &KpaFigures) -> Wants {
+    fn wants(context: &Context<'_>, figures: &KpaFigures) -> Wants {
         let settings = context.settings;
         let ready = f64::from(context.seen.ready().max(1));
         let up = (settings.max_scale_up_rate * ready).ceil();

@@ -120,7 +120,7 @@ impl Schedules {
                 let (Ok(hour), Ok(rest)) = (i8::try_from(minute / 60), i8::try_from(minute % 60)) else { continue };
                 let Ok(time) = Time::new(hour, rest, 0, 0) else { continue };
                 let ambiguous = self.zone.to_ambiguous_timestamp(date.to_datetime(time));
-                found.extend([ambiguous.clone().earlier(), ambiguous.later()].into_iter().flatten());
+                found.extend([ambiguous.earlier(), ambiguous.later()].into_iter().flatten());
             }
         }
         let end = start.checked_add(jiff::SignedDuration::from_hours(24 * i64::from(HORIZON_DAYS))).ok()?;
@@ -135,8 +135,10 @@ mod tests {
 
     fn schedule(days: &[usize], start: u16, end: u16) -> Schedule {
         let mut set = [false; 7];
-        days.iter().for_each(|&day| set[day] = true);
-        Schedule { name: "s".into(), days: set, start, end, min: Some(3), max: None }
+        for &day in days {
+            set[day] = true;
+        }
+        Schedule { name: format!("from-{start}"), days: set, start, end, min: Some(3), max: None }
     }
 
     fn utc(text: &str) -> Timestamp {
@@ -182,10 +184,9 @@ mod tests {
                 let mut now = utc(start);
                 for _ in 0..6 {
                     let current = schedules.active(now).cloned();
-                    let walked = (1..)
+                    let walked = (1..=8 * 1440)
                         .map(|minute| Timestamp(now.0 - now.0 % 60_000_000 + minute * 60_000_000))
                         .find(|&at| schedules.active(at).cloned() != current);
-                    // Both entries share a name on purpose: an edge between two entries of one name is no edge.
                     let found = schedules.next_edge(now);
                     assert_eq!(found, walked, "{zone} after {now:?}");
                     now = found.unwrap();

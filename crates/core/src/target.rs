@@ -68,7 +68,7 @@ impl Target {
                 Strategy::Kpa(_) => strategy::answer(spec, state, now, seen, plan, &mut trail),
                 _ => Answer::default(),
             };
-            return Draft::new(desired, effective.bounds, answer, because, trail);
+            return Draft::new(desired, effective.bounds, &answer, because, trail);
         }
         let answer = strategy::answer(spec, state, now, seen, plan, &mut trail);
         let desired = staged(spec, state, now, seen, &answer, &effective, &mut trail);
@@ -76,7 +76,7 @@ impl Target {
             state.recommendations.push(now, wanted);
         }
         let because = explain(&answer, seen.replicas, desired, &trail);
-        Draft::new(desired, effective.bounds, answer, because, trail)
+        Draft::new(desired, effective.bounds, &answer, because, trail)
     }
 
     /// Remembers what was decided in the end.
@@ -101,9 +101,8 @@ impl Target {
 }
 
 impl Draft {
-    fn new(desired: u32, bounds: crate::spec::Bounds, answer: Answer, because: String, trail: Trail) -> Self {
-        let Answer { wanted: recommendation, panic, kpa, .. } = answer;
-        Self { desired, bounds, trail, recommendation, panic, kpa, because }
+    fn new(desired: u32, bounds: crate::spec::Bounds, answer: &Answer, because: String, trail: Trail) -> Self {
+        Self { desired, bounds, trail, recommendation: answer.wanted, panic: answer.panic, kpa: answer.kpa, because }
     }
 }
 
