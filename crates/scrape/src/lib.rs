@@ -1,0 +1,1 @@
+//! Fetches many metrics pages at once.
