@@ -23,6 +23,7 @@ mod forward;
 mod handle;
 mod headers;
 mod inspect;
+mod latency;
 mod metrics;
 mod observe;
 mod record;
