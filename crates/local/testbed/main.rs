@@ -55,12 +55,16 @@ async fn serve(args: &Args) -> ExitCode {
         tokio::task::spawn_blocking(move || flood(bytes)).await.unwrap();
         println!("flooded");
     }
-    let crash = args.millis("--crash-after");
     let listening = listen(args);
     let crashing = async {
-        match crash {
-            Some(after) => sleep(after).await,
-            None => std::future::pending().await,
+        match (args.millis("--crash-after"), args.get("--crash-when").map(PathBuf::from)) {
+            (Some(after), _) => sleep(after).await,
+            (None, Some(file)) => {
+                while !file.exists() {
+                    sleep(Duration::from_millis(5)).await;
+                }
+            }
+            (None, None) => std::future::pending().await,
         }
     };
     let ending = async {

@@ -47,8 +47,11 @@ async fn a_draining_replica_runs_on_and_can_be_taken_back() {
 
 #[tokio::test]
 async fn a_draining_replica_that_crashes_is_not_started_again() {
-    let (supervisor, _) = one_ready(serving("chat", &["--crash-after", "400"])).await;
+    let dir = tempfile::tempdir().unwrap();
+    let crash = dir.path().join("crash");
+    let (supervisor, _) = one_ready(serving("chat", &["--crash-when", crash.to_str().unwrap()])).await;
     supervisor.drain("chat-0").unwrap();
+    std::fs::write(&crash, "").unwrap();
     let last = within(supervisor.ended("chat-0")).await.unwrap();
     assert_eq!((last.state, last.restarts), (ReplicaState::Failed, 0));
 }
@@ -121,11 +124,14 @@ async fn without_any_group_that_asks_for_gpus_what_replicas_see_is_left_alone() 
 
 #[tokio::test]
 async fn a_changed_spec_marks_replicas_as_outdated_and_rules_the_next_start() {
-    let (supervisor, mut events) = one_ready(serving("chat", &["--crash-after", "400"])).await;
+    let dir = tempfile::tempdir().unwrap();
+    let crash = dir.path().join("crash");
+    let (supervisor, mut events) = one_ready(serving("chat", &["--crash-when", crash.to_str().unwrap()])).await;
     let mut spec = serving("chat", &[]);
     spec.env.insert("VERSION".into(), "2".into());
     supervisor.set_group(spec).unwrap();
     assert!(replica(&supervisor, "chat-0").outdated);
+    std::fs::write(&crash, "").unwrap();
     until(&mut events, |kind| matches!(kind, EventKind::Exited { .. })).await;
     until(&mut events, |kind| matches!(kind, EventKind::Ready { .. })).await;
     let status = replica(&supervisor, "chat-0");

@@ -38,11 +38,14 @@ async fn a_stop_takes_grandchildren_along_even_escaped_ones() {
 #[tokio::test]
 async fn a_crash_takes_grandchildren_along_before_the_restart() {
     let marker = format!("crash-{}", std::process::id());
-    let spec = serving("chat", &["--grandchild", "escaped", "--crash-after", "200"]);
+    let dir = tempfile::tempdir().unwrap();
+    let crash = dir.path().join("crash");
+    let spec = serving("chat", &["--grandchild", "escaped", "--crash-when", crash.to_str().unwrap()]);
     let mut spec = marked(spec, &marker);
     spec.restart.initial = Duration::from_secs(3600);
     spec.restart.max = Duration::from_secs(3600);
     let (supervisor, mut events) = one_ready(spec).await;
+    std::fs::write(&crash, "").unwrap();
     until(&mut events, |kind| matches!(kind, EventKind::Restarting { .. })).await;
     assert_eq!(alive(&marker), [0; 0]);
     supervisor.shutdown(Duration::from_secs(10)).await;
