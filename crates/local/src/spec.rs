@@ -50,7 +50,7 @@ impl GroupSpec {
             working_dir: None,
             gpus_per_replica: 0,
             readiness: Readiness::default(),
-            start_timeout: Duration::from_secs(600),
+            start_timeout: Duration::from_mins(10),
             drain_timeout: Duration::from_secs(30),
             restart: RestartPolicy::default(),
             log: LogLimits::default(),
@@ -112,9 +112,9 @@ impl Default for RestartPolicy {
     fn default() -> Self {
         Self {
             initial: Duration::from_secs(1),
-            max: Duration::from_secs(60),
+            max: Duration::from_mins(1),
             // Twice the longest wait: a replica that crashes once a minute does not count as healed.
-            stable_after: Duration::from_secs(120),
+            stable_after: Duration::from_mins(2),
         }
     }
 }

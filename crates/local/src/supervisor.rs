@@ -262,7 +262,7 @@ impl Supervisor {
         let now = Instant::now();
         let machine = self.inner.machine.speed.machine_at_least(grace, GRACE_FLOOR);
         // Beyond what the clock can express there is no deadline worth the name.
-        now.checked_add(machine).unwrap_or_else(|| now + Duration::from_secs(86_400 * 365))
+        now.checked_add(machine).unwrap_or_else(|| now + Duration::from_hours(24 * 365))
     }
 
     /// Waits until a replica has ended for good, and gives its last status.

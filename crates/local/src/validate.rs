@@ -29,7 +29,7 @@ const MAX_NAME: usize = 40;
 /// Each named port is a lent port per replica; no engine needs more.
 const MAX_PORTS: usize = 16;
 /// A day: anything longer is a mistake of units.
-const MAX_WAIT: Duration = Duration::from_secs(86_400);
+const MAX_WAIT: Duration = Duration::from_hours(24);
 /// Faster probing only costs the engine.
 const MIN_INTERVAL: Duration = Duration::from_millis(10);
 /// The kernel refuses a longer single argument or variable (Linux `MAX_ARG_STRLEN`).

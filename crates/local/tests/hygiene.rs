@@ -42,8 +42,8 @@ async fn a_crash_takes_grandchildren_along_before_the_restart() {
     let crash = dir.path().join("crash");
     let spec = serving("chat", &["--grandchild", "escaped", "--crash-when", crash.to_str().unwrap()]);
     let mut spec = marked(spec, &marker);
-    spec.restart.initial = Duration::from_secs(3600);
-    spec.restart.max = Duration::from_secs(3600);
+    spec.restart.initial = Duration::from_hours(1);
+    spec.restart.max = Duration::from_hours(1);
     let (supervisor, mut events) = one_ready(spec).await;
     std::fs::write(&crash, "").unwrap();
     until(&mut events, |kind| matches!(kind, EventKind::Restarting { .. })).await;

@@ -99,7 +99,7 @@ async fn an_order_given_right_after_the_start_is_not_lost() {
         supervisor.set_group(serving("chat", &[])).unwrap();
         supervisor.scale("chat", 1).unwrap();
         tokio::task::yield_now().await;
-        supervisor.stop("chat-0", Some(Duration::from_secs(3600))).unwrap();
+        supervisor.stop("chat-0", Some(Duration::from_hours(1))).unwrap();
         let last = within(supervisor.ended("chat-0")).await.unwrap();
         assert_eq!(last.state, ReplicaState::Stopped);
     }
@@ -108,7 +108,7 @@ async fn an_order_given_right_after_the_start_is_not_lost() {
 #[tokio::test]
 async fn a_replica_that_ignores_the_request_to_end_is_killed() {
     let (supervisor, _) = one_ready(serving("chat", &["--ignore-term", "yes"])).await;
-    supervisor.stop("chat-0", Some(Duration::from_secs(3600))).unwrap();
+    supervisor.stop("chat-0", Some(Duration::from_hours(1))).unwrap();
     // The earlier deadline holds.
     supervisor.stop("chat-0", Some(Duration::from_millis(50))).unwrap();
     let last = within(supervisor.ended("chat-0")).await.unwrap();
@@ -187,13 +187,13 @@ async fn waits_shrink_with_the_speed_and_reports_do_not() {
     let mut events = supervisor.events();
     let mut spec = serving("chat", &["--crash-after", "1"]);
     // Hours at speed 1; the test would run into its own patience.
-    spec.restart.initial = Duration::from_secs(600);
-    spec.restart.max = Duration::from_secs(600);
+    spec.restart.initial = Duration::from_mins(10);
+    spec.restart.max = Duration::from_mins(10);
     supervisor.set_group(spec).unwrap();
     supervisor.scale("chat", 1).unwrap();
     for _ in 0..3 {
         let restarting = until(&mut events, |kind| matches!(kind, EventKind::Restarting { .. })).await;
-        assert_eq!(restarting.kind, EventKind::Restarting { after: Duration::from_secs(600) });
+        assert_eq!(restarting.kind, EventKind::Restarting { after: Duration::from_mins(10) });
     }
     supervisor.shutdown(Duration::from_secs(10)).await;
 }

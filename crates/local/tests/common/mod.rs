@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 /// The helper, which has the guard mode too.
 pub const TESTBED: &str = env!("CARGO_BIN_EXE_local-world-testbed");
 /// Only there so that a failing test ends.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub fn config(gpus: u32) -> Config {
     Config { gpus: Gpus::Count(gpus), guard_program: Some(TESTBED.into()), ..Config::default() }
