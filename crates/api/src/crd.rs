@@ -24,6 +24,9 @@ pub fn crd() -> CustomResourceDefinition {
         if let Some(target) = descend(root, "spec.scaleTargetRef") {
             target.x_kubernetes_map_type = Some("atomic".into());
         }
+        if let Some(day) = descend(root, "spec.schedules[].daysOfWeek[]") {
+            day.max_length = Some(MAX_DAY_LENGTH);
+        }
         if let Some(labels) = descend(root, "spec.metricsSources[].labels") {
             labels.max_properties = Some(MAX_LABELS);
         }
@@ -33,6 +36,9 @@ pub fn crd() -> CustomResourceDefinition {
 
 /// Labels that select a source's series; a limit, so that the API server can bound what a rule costs.
 const MAX_LABELS: i64 = 32;
+
+/// Characters of a weekday, for the same reason; longer ones are no weekday anyhow.
+const MAX_DAY_LENGTH: i64 = 16;
 
 /// The definition as YAML, the same bytes each time.
 pub fn crd_yaml() -> String {

@@ -8,7 +8,7 @@ use crate::diagnostics::Diagnostic;
 use crate::local::{LocalDeployment, LocalWorld};
 use crate::tree;
 use crate::v1alpha1::PodAutoscaler;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// Findings of one file; more say nothing new.
@@ -104,19 +104,19 @@ impl Manifest {
 /// Rules across objects: names are unique, and two autoscalers do not share a target.
 fn across(file: &str, total: usize, manifest: &mut Manifest) {
     let mut found = Vec::new();
-    let mut deployments = BTreeMap::new();
+    let mut deployments = BTreeSet::new();
     for deployment in &manifest.deployments {
         let name = deployment.metadata.name.clone().unwrap_or_default();
-        if deployments.insert(name.clone(), ()).is_some() {
+        if !deployments.insert(name.clone()) {
             found.push(Diagnostic::error("", format!("two LocalDeployments are called {name:?}")));
         }
     }
-    let (mut names, mut targets) = (BTreeMap::new(), BTreeMap::new());
+    let (mut names, mut targets) = (BTreeSet::new(), BTreeMap::new());
     for autoscaler in &manifest.autoscalers {
         let (meta, spec) = (&autoscaler.metadata, &autoscaler.spec);
         let name = meta.name.clone().unwrap_or_default();
         let namespace = meta.namespace.clone().unwrap_or_default();
-        if names.insert((namespace.clone(), name.clone()), ()).is_some() {
+        if !names.insert((namespace.clone(), name.clone())) {
             found.push(Diagnostic::error("", format!("two PodAutoscalers are called {name:?}")));
         }
         let target = &spec.scale_target_ref;

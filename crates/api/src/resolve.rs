@@ -15,7 +15,7 @@ use crate::validate::{self, schedules, tolerance};
 use std::time::Duration;
 
 /// How long a replica may be starting where `pending-deadline` is absent: longer than a large model takes to load.
-pub const DEFAULT_PENDING_DEADLINE: Duration = Duration::from_mins(30);
+pub const DEFAULT_PENDING_DEADLINE: Duration = Duration::from_secs(30 * 60);
 /// Knative's grace before zero where `scale-to-zero-grace` is absent: the cooldown window does that job already.
 pub const DEFAULT_ZERO_GRACE: Duration = Duration::ZERO;
 

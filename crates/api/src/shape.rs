@@ -253,10 +253,10 @@ fn limits(schema: &JSONSchemaProps) -> (i64, i64) {
 
 /// The range in words.
 fn range(schema: &JSONSchemaProps) -> String {
-    match (schema.minimum, schema.maximum, limits(schema)) {
-        (None, None, (least, most)) => format!("{least} to {most}"),
-        (Some(_), None, (least, _)) => format!("{least} or more"),
-        (_, _, (least, most)) => format!("{least} to {most}"),
+    let (least, most) = limits(schema);
+    match (schema.minimum, schema.maximum) {
+        (Some(_), None) => format!("{least} or more"),
+        _ => format!("{least} to {most}"),
     }
 }
 

@@ -1,1 +1,5 @@
-//! One turn of the loop: observe, decide, act, record.
+//! What every world shares around the core: the manifest's meaning for it, observations in their wire form, `decide`.
+
+pub mod decide;
+pub mod quantity;
+pub mod spec;

@@ -7,7 +7,7 @@ use crate::v1alpha1::{GROUP, PodAutoscalerSpec, ScalingStrategy};
 use std::time::Duration;
 
 /// Longest window, grace or deadline: what it keeps in memory is bounded by it.
-pub(crate) const MAX_DURATION: Duration = Duration::from_hours(24);
+pub(crate) const MAX_DURATION: Duration = Duration::from_secs(24 * 3600);
 
 /// What a live key means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

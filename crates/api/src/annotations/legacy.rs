@@ -82,12 +82,12 @@ impl Legacy {
     fn as_live(&self, live: &[Key], text: &str, into: &mut Reading) {
         let (taken, free): (Vec<Key>, Vec<Key>) = live.iter().partition(|key| key.is_set(&into.settings));
         for key in taken {
-            self.say(format!("ignored, {} wins", key.name()), into);
+            self.say(&format!("ignored, {} wins", key.name()), into);
         }
         for key in free {
             key.set(self.key, text, into);
             if key.is_set(&into.settings) {
-                self.say(format!("honoured as {}", key.name()), into);
+                self.say(&format!("honoured as {}", key.name()), into);
             }
         }
     }
@@ -96,12 +96,12 @@ impl Legacy {
     fn as_window(&self, text: &str, spec: &PodAutoscalerSpec, into: &mut Reading) {
         let (field, given) = self.window_field(spec);
         if given.is_some() {
-            return self.say(format!("ignored, {field} wins"), into);
+            return self.say(&format!("ignored, {field} wins"), into);
         }
         let Some(window) = duration(self.key, text, &mut into.found) else { return };
         let seconds = i64::try_from(window.as_secs()).unwrap_or(i64::MAX);
         if !(1..=MAX_WINDOW_SECONDS).contains(&seconds) {
-            return self.say(format!("ignored, {field} must be 1 to {MAX_WINDOW_SECONDS} seconds"), into);
+            return self.say(&format!("ignored, {field} must be 1 to {MAX_WINDOW_SECONDS} seconds"), into);
         }
         *self.slot(&mut into.settings) = Some(seconds);
     }
@@ -121,7 +121,7 @@ impl Legacy {
         }
     }
 
-    fn say(&self, what: String, into: &mut Reading) {
+    fn say(&self, what: &str, into: &mut Reading) {
         into.found.push(Diagnostic::warning(path(self.key), format!("AIBrix no longer reads this; {what}")));
     }
 }
@@ -146,13 +146,13 @@ pub(super) fn settle_windows(spec: &PodAutoscalerSpec, into: &mut Reading) {
         for legacy in given {
             *legacy.slot(&mut into.settings) = None;
             legacy.say(
-                format!("ignored, a panic window of {panic} s does not fit an observe window of {observe} s"),
+                &format!("ignored, a panic window of {panic} s does not fit an observe window of {observe} s"),
                 into,
             );
         }
         return;
     }
     for legacy in given {
-        legacy.say(format!("honoured as {}", legacy.window_field(spec).0), into);
+        legacy.say(&format!("honoured as {}", legacy.window_field(spec).0), into);
     }
 }

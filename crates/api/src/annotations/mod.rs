@@ -97,7 +97,7 @@ fn is_ours(key: &str) -> bool {
 }
 
 fn unknown(key: &str, found: &mut Vec<Diagnostic>) {
-    let known: Vec<String> = LIVE.iter().map(|live| live.key()).collect();
+    let known: Vec<String> = LIVE.iter().map(Live::key).collect();
     let suffix = key.split_once('/').map_or(key, |(_, suffix)| suffix);
     let same_suffix =
         LIVE.iter().map(|live| live.suffix).find(|live| *live == suffix).map(|live| format!("{GROUP}/{live}"));

@@ -52,7 +52,7 @@ pub struct LocalDeploymentSpec {
     /// Folder that the process starts in; that of the manifest where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
-    /// GPUs of one replica, given by CUDA_VISIBLE_DEVICES; 0 where absent.
+    /// GPUs of one replica, given by `CUDA_VISIBLE_DEVICES`; 0 where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1024))]
     pub gpus_per_replica: Option<i32>,

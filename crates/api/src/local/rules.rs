@@ -25,9 +25,7 @@ pub fn validate_deployment(deployment: &LocalDeployment) -> Vec<Diagnostic> {
         let message = format!("{} is not a known engine{hint}; the metrics page decides", quote(engine));
         found.push(Diagnostic::warning("spec.engine", message).allowed(ENGINES.join(", ")));
     }
-    for (path, value) in [("spec.metricsPath", spec.metrics_path.as_deref())] {
-        rooted(path, value, &mut found);
-    }
+    rooted("spec.metricsPath", spec.metrics_path.as_deref(), &mut found);
     if let Some(readiness) = &spec.readiness {
         rooted("spec.readiness.path", readiness.path.as_deref(), &mut found);
         if let Some(port) = readiness.port.as_deref().filter(|port| !ports.contains(port)) {

@@ -92,12 +92,11 @@ fn object<T: DeserializeOwned>(
     let mut walk = Walk::default();
     top_level(document, &mut walk);
     let meta = metadata(document, &mut walk);
-    let spec = match document.get("spec") {
-        Some(node) => walk.value(node, schema, "spec").unwrap_or(Json::Null),
-        None => {
-            walk.push(Diagnostic::error("spec", "is required"));
-            Json::Null
-        }
+    let spec = if let Some(node) = document.get("spec") {
+        walk.value(node, schema, "spec").unwrap_or(Json::Null)
+    } else {
+        walk.push(Diagnostic::error("spec", "is required"));
+        Json::Null
     };
     let read = |field| document.get(field).map_or(Json::Null, Node::to_json);
     let value = json!({"apiVersion": read("apiVersion"), "kind": read("kind"), "metadata": meta, "spec": spec});

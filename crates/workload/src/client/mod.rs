@@ -122,6 +122,25 @@ where
     failed.map_or(Ok(report), Err)
 }
 
+/// The names of the models that an endpoint lists.
+pub async fn models(url: &str, api_key: Option<&str>) -> Result<Vec<String>, ClientError> {
+    let base = url.trim_end_matches('/').trim_end_matches("/v1");
+    let refuse = |error: &dyn std::fmt::Display| ClientError::Setup(format!("{base}/v1/models: {error}"));
+    let client = reqwest::Client::builder().timeout(MODELS_TIMEOUT).no_proxy().build().map_err(|error| refuse(&error))?;
+    let mut request = client.get(format!("{base}/v1/models"));
+    if let Some(key) = api_key {
+        request = request.bearer_auth(key);
+    }
+    let response = request.send().await.and_then(reqwest::Response::error_for_status).map_err(|error| refuse(&error))?;
+    let body = response.bytes().await.map_err(|error| refuse(&error))?;
+    let list: serde_json::Value = serde_json::from_slice(&body).map_err(|error| refuse(&error))?;
+    let entries = list["data"].as_array().map(Vec::as_slice).unwrap_or_default();
+    Ok(entries.iter().filter_map(|entry| entry["id"].as_str().map(str::to_owned)).collect())
+}
+
+/// A list of models is a small answer.
+const MODELS_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Why a load could not be sent at all.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {

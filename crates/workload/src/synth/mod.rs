@@ -4,7 +4,7 @@ mod parse;
 mod shape;
 mod sizes;
 
-pub use parse::{SpecError, parse};
+pub use parse::{SpecError, parse, seconds};
 pub use shape::{Phase, Shape};
 pub use sizes::Sizes;
 

@@ -70,8 +70,9 @@ fn shape(form: &str, fields: &mut Fields<'_>) -> Result<Shape, SpecError> {
     })
 }
 
-/// Seconds from `5`, `5s`, `2m30s`, `500ms`.
-pub(crate) fn seconds(text: &str) -> Option<f64> {
+/// Seconds from `5`, `5s`, `2m30s`, `500ms`; none from anything else.
+#[must_use]
+pub fn seconds(text: &str) -> Option<f64> {
     match text.parse::<f64>() {
         Ok(value) => Some(value),
         Err(_) => humantime::parse_duration(text).ok().map(|duration| duration.as_secs_f64()),

@@ -1,0 +1,47 @@
+//! The command line. Every command's help has an example.
+
+use crate::command;
+use clap::{Parser, Subcommand};
+
+/// Decides how many LLM replicas are needed, and makes it so.
+#[derive(Debug, Parser)]
+#[command(name = "aibrix-autoscaler", version, propagate_version = true, max_term_width = 110)]
+#[command(after_help = "Examples:
+  aibrix-autoscaler up                        watch stand-in engines being scaled, with nothing to configure
+  aibrix-autoscaler up world.yaml             run the replicas of a manifest on this machine
+  aibrix-autoscaler check autoscaler.yaml     validate manifests and explain old annotations
+  aibrix-autoscaler decide recording.json     what would be decided, and why")]
+pub(crate) struct Args {
+    /// Log more (-v info, -vv debug, -vvv trace); RUST_LOG overrides it
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub(crate) verbose: u8,
+    /// Log errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the local world: replicas as processes behind a gateway, scaled by their own metrics
+    Up(command::up::UpArgs),
+    /// Feed recorded or hand-written observations to the core and print its decisions
+    Decide(command::decide::DecideArgs),
+    /// Run a stand-in engine: OpenAI API and vLLM metrics, paced by a model of a real engine
+    Engine(command::engine::EngineArgs),
+    /// Drive a trace or a synthetic load at an OpenAI endpoint, open loop
+    Load(command::load::LoadArgs),
+    /// Validate manifests, and explain what becomes of old annotations
+    Check(command::check::CheckArgs),
+    /// Print the PodAutoscaler CRD
+    Crd,
+    /// Watch a running autoscaler
+    Top(command::top::TopArgs),
+    /// Print completions for a shell
+    #[command(after_help = "Example:\n  aibrix-autoscaler completions bash > /etc/bash_completion.d/aibrix-autoscaler")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}

@@ -1,0 +1,102 @@
+//! From the wire form of an observation to the core's. Defaults are filled in here; nonsense becomes an absent reading.
+
+use super::input::{Pod, QuantityInput, Target, Values};
+use crate::quantity;
+use autoscaler_core::observe::{Pod as CorePod, TargetObservation, long_before};
+use autoscaler_core::{Phase, Reading, Span, Timestamp, Why};
+use std::collections::BTreeMap;
+
+/// The clock of an input: its zero.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    /// The time that zero seconds stand for.
+    pub epoch: Timestamp,
+}
+
+impl Clock {
+    /// The time at `seconds` on this clock.
+    #[must_use]
+    pub fn at(self, seconds: f64) -> Timestamp {
+        self.epoch + Span::from_secs(seconds)
+    }
+}
+
+/// One target; the error names the field.
+pub fn target(clock: Clock, now: Timestamp, input: &Target) -> Result<TargetObservation, String> {
+    let pods = match &input.pods {
+        None => None,
+        Some(pods) => {
+            let mut found = Vec::with_capacity(pods.len());
+            for (index, pod) in pods.iter().enumerate() {
+                found.push(self::pod(clock, now, pod).map_err(|error| format!("pods[{index}].{error}"))?);
+            }
+            unique(&found)?;
+            Some(found)
+        }
+    };
+    let external = input.external.iter().map(|(key, values)| (key.clone(), readings(values))).collect();
+    Ok(TargetObservation {
+        replicas: input.replicas,
+        status_replicas: input.status_replicas,
+        pods,
+        external,
+        held: input.held.filter(|held| held.is_finite() && *held >= 0.0),
+    })
+}
+
+fn unique(pods: &[CorePod]) -> Result<(), String> {
+    let mut seen = std::collections::BTreeSet::new();
+    match pods.iter().find(|pod| !seen.insert(&pod.name)) {
+        Some(pod) => Err(format!("pods: the name {:?} stands for two pods", pod.name)),
+        None => Ok(()),
+    }
+}
+
+fn pod(clock: Clock, now: Timestamp, input: &Pod) -> Result<CorePod, String> {
+    let time = |given: Option<Option<f64>>| match given {
+        None => Some(long_before(now)),
+        Some(seconds) => seconds.map(|seconds| clock.at(seconds)),
+    };
+    Ok(CorePod {
+        name: input.name.clone(),
+        phase: input.phase.unwrap_or(Phase::Running),
+        ready: input.ready.unwrap_or(Some(true)),
+        deleting: input.deleting,
+        started_at: time(input.started_at),
+        ready_at: time(input.ready_at),
+        metrics: input.metrics.iter().map(|(key, value)| (key.clone(), reading(*value))).collect(),
+        usage: quantities("usage", &input.usage)?,
+        usage_at: input.usage_at.map_or(now, |seconds| clock.at(seconds)),
+        usage_window: Span::from_secs(input.usage_window.unwrap_or(60.0)),
+        requests: quantities("requests", &input.requests)?,
+    })
+}
+
+fn quantities(field: &str, given: &BTreeMap<String, QuantityInput>) -> Result<BTreeMap<String, i64>, String> {
+    let mut found = BTreeMap::new();
+    for (resource, quantity) in given {
+        let milli = match quantity {
+            QuantityInput::None => continue,
+            QuantityInput::Text(text) => {
+                quantity::milli(text).map_err(|error| format!("{field}.{resource}: {error}"))?
+            }
+            QuantityInput::Number(value) => {
+                quantity::from_number(*value).ok_or_else(|| format!("{field}.{resource}: {value} is not finite"))?
+            }
+        };
+        found.insert(resource.clone(), milli);
+    }
+    Ok(found)
+}
+
+fn readings(values: &Values) -> Vec<Reading> {
+    match values {
+        Values::Many(values) => values.iter().map(|value| reading(*value)).collect(),
+        Values::One(None) => Vec::new(),
+        Values::One(value) => vec![reading(*value)],
+    }
+}
+
+fn reading(value: Option<f64>) -> Reading {
+    value.map_or(Reading::Absent(Why::NotRead), Reading::load)
+}

@@ -1,0 +1,219 @@
+//! From documents to a [`Setup`]: which group each autoscaler scales, where its metrics are, and what a replica runs.
+
+use crate::setup::{AutoscalerSetup, GroupSetup, Origin, PageAt, Setup, WorldSettings};
+use anyhow::{Context, bail};
+use autoscaler_api::local::{DeploymentSettings, MAIN_PORT, WorldSettings as ApiWorld};
+use autoscaler_api::resolved::{PodEndpoint, Port, ResolvedAutoscaler, ResolvedSource, SourceKind};
+use autoscaler_api::v1alpha1::{ProtocolType, SecretKeyRef, Statistic as ApiStatistic, Tls};
+use autoscaler_api::{Manifest, PodAutoscaler, resolve};
+use autoscaler_core::spec::{Gaps, Spec, Strategy};
+use autoscaler_metrics::{Engine, MetricQuery, Statistic};
+use autoscaler_runtime::decide::input::Settings;
+use autoscaler_runtime::spec::{SpecError, of_resolved};
+use autoscaler_scrape::{Access, Secret, TlsOptions};
+use gateway::{GroupConfig, HoldLimits};
+use local_world::{Gpus, GroupSpec, Readiness, ReadinessCheck, RestartPolicy};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The manifest that runs where none is given.
+pub const QUICKSTART: &str = include_str!("../assets/quickstart.yaml");
+
+/// The program name that stands for this binary, whatever it is called and wherever it is.
+const OURSELVES: &str = "aibrix-autoscaler";
+
+/// Reads a manifest's text. `speed` is passed on to stand-in engines, whose time has to run as fast as the controller's.
+pub fn setup(file: &str, text: &str, speed: f64) -> anyhow::Result<Setup> {
+    let manifest = autoscaler_api::read(file, text);
+    if !manifest.is_valid() {
+        let errors: Vec<String> =
+            manifest.findings.iter().filter(|finding| finding.diagnostic.is_error()).map(ToString::to_string).collect();
+        bail!("{}", errors.join("\nerror: "));
+    }
+    if manifest.deployments.is_empty() {
+        bail!("{file}: has no LocalDeployment; `up --print-quickstart` shows one");
+    }
+    let mut setup = Setup {
+        world: world(&manifest)?,
+        groups: Vec::new(),
+        autoscalers: Vec::new(),
+        notes: manifest.findings.iter().map(ToString::to_string).collect(),
+    };
+    for autoscaler in &manifest.autoscalers {
+        let name = autoscaler.metadata.name.clone().unwrap_or_default();
+        let deployment = manifest.deployment_of(autoscaler).with_context(|| {
+            let known: Vec<String> = manifest.deployments.iter().filter_map(|one| one.metadata.name.clone()).collect();
+            format!(
+                "{file}: PodAutoscaler {name}: its scaleTargetRef is no LocalDeployment of this file (allowed: {})",
+                known.join(", ")
+            )
+        })?;
+        let settings = DeploymentSettings::of(deployment);
+        setup
+            .autoscalers
+            .push(self::autoscaler(autoscaler, &settings).with_context(|| format!("{file}: PodAutoscaler {name}"))?);
+    }
+    for deployment in &manifest.deployments {
+        let settings = DeploymentSettings::of(deployment);
+        let floor =
+            setup.autoscalers.iter().find(|one| one.group == settings.name).map_or(1, |one| one.spec.bounds.min);
+        setup.groups.push(
+            group(&settings, floor, speed).with_context(|| format!("{file}: LocalDeployment {}", settings.name))?,
+        );
+    }
+    Ok(setup)
+}
+
+fn world(manifest: &Manifest) -> anyhow::Result<WorldSettings> {
+    let given = manifest.world.as_ref().map_or_else(ApiWorld::default, ApiWorld::of);
+    let address =
+        |text: Option<String>| text.map(|text| text.parse().with_context(|| format!("{text}: no address"))).transpose();
+    Ok(WorldSettings {
+        scrape_interval: given.scrape_interval,
+        tick_interval: given.tick_interval,
+        gpus: given.gpus.map_or(Gpus::Detect, Gpus::Count),
+        gateway: address(given.gateway_address)?,
+        dashboard: address(given.dashboard_address)?,
+    })
+}
+
+fn group(given: &DeploymentSettings, floor: u32, speed: f64) -> anyhow::Result<GroupSetup> {
+    let mut spec = GroupSpec::new(&given.name, command(&given.command, speed)?);
+    spec.env.clone_from(&given.env);
+    spec.working_dir = given.working_dir.clone().map(PathBuf::from);
+    spec.gpus_per_replica = given.gpus_per_replica;
+    let check = ReadinessCheck::Http { path: given.readiness.path.clone() };
+    spec.readiness = Readiness {
+        check,
+        port: given.readiness.port.clone(),
+        interval: given.readiness.interval,
+        timeout: given.readiness.timeout,
+        failure_threshold: given.readiness.failure_threshold,
+    };
+    spec.start_timeout = given.start_timeout;
+    spec.drain_timeout = given.drain_timeout;
+    spec.restart = RestartPolicy { initial: given.backoff_initial, max: given.backoff_max, ..RestartPolicy::default() };
+    let mut route = GroupConfig::new(&given.name, &given.models);
+    let timeout = Duration::from_secs_f64(given.hold_timeout.as_secs_f64() / speed);
+    route.hold = HoldLimits { max_requests: given.max_held, timeout, ..HoldLimits::default() };
+    let engine = given.engine.as_deref().map(|name| {
+        Engine::named(name).with_context(|| format!("spec.engine: {name:?} is no engine (allowed: {})", Engine::NAMES))
+    });
+    Ok(GroupSetup {
+        spec,
+        route,
+        request_timeout: Some(given.request_timeout),
+        replicas: given.replicas.unwrap_or(floor),
+        engine: engine.transpose()?,
+    })
+}
+
+/// The command, where our own name stands for this binary, and its stand-in engines run as fast as everything else.
+fn command(given: &[String], speed: f64) -> anyhow::Result<Vec<String>> {
+    let mut command = given.to_vec();
+    if command.first().is_none_or(|program| program != OURSELVES) {
+        return Ok(command);
+    }
+    let ourselves = std::env::current_exe().context("the path of this program is not known")?;
+    command[0] = ourselves.to_string_lossy().into_owned();
+    let engine = command.get(1).is_some_and(|word| word == "engine");
+    if engine && (speed - 1.0).abs() > f64::EPSILON && !command.iter().any(|word| word == "--speed") {
+        command.extend(["--speed".to_owned(), speed.to_string()]);
+    }
+    Ok(command)
+}
+
+fn autoscaler(object: &PodAutoscaler, deployment: &DeploymentSettings) -> anyhow::Result<AutoscalerSetup> {
+    let problem = |lines: Vec<String>| anyhow::anyhow!("{}", lines.join("; "));
+    let resolved = resolve(object).map_err(|found| problem(found.iter().map(ToString::to_string).collect()))?;
+    let mut spec: Spec = of_resolved(&resolved, &Settings::default()).map_err(|SpecError(lines)| problem(lines))?;
+    if let Strategy::Kpa(kpa) = &mut spec.strategy {
+        // An outage of the metrics is not an outage of the load.
+        kpa.gaps = Gaps::Hold;
+    }
+    let origins = origins(&resolved, deployment)?;
+    Ok(AutoscalerSetup { spec, strategy: resolved.strategy.as_str(), group: deployment.name.clone(), origins })
+}
+
+fn origins(resolved: &ResolvedAutoscaler, deployment: &DeploymentSettings) -> anyhow::Result<Vec<Origin>> {
+    let place = |index: usize| format!("spec.metricsSources[{index}]");
+    let sources = resolved.sources.iter().enumerate();
+    sources.map(|(index, source)| origin(source, deployment).with_context(|| place(index))).collect()
+}
+
+fn origin(source: &ResolvedSource, deployment: &DeploymentSettings) -> anyhow::Result<Origin> {
+    let query = MetricQuery {
+        name: source.metric.clone(),
+        statistic: source.statistic.map(statistic),
+        labels: source.labels.clone(),
+    };
+    let access = access(source.tls.as_ref(), source.secret.as_ref())?;
+    let page = match &source.kind {
+        SourceKind::Pod(endpoint) => page(endpoint, deployment, access)?,
+        // Without an adapter between, a custom metric is what the replica itself prints.
+        SourceKind::Custom => {
+            PageAt { port: MAIN_PORT.to_owned(), path: deployment.metrics_path.clone(), https: false, access }
+        }
+        SourceKind::Endpoint { protocol, endpoint, path } => {
+            let scheme = if *protocol == ProtocolType::Https { "https" } else { "http" };
+            return Ok(Origin::Endpoint { url: format!("{scheme}://{endpoint}{path}"), access, query });
+        }
+        SourceKind::Resource(_) => {
+            bail!("resource metrics are read on Kubernetes only (allowed here: pod, custom, external with an endpoint)")
+        }
+        SourceKind::External | SourceKind::Object(_) => {
+            bail!("needs Kubernetes' metrics APIs (allowed here: pod, custom, external with an endpoint)")
+        }
+        SourceKind::Prometheus { .. } => {
+            bail!("prometheus queries are not read yet (allowed here: pod, custom, external with an endpoint)")
+        }
+    };
+    Ok(Origin::Replica { page, query })
+}
+
+fn page(endpoint: &PodEndpoint, deployment: &DeploymentSettings, access: Access) -> anyhow::Result<PageAt> {
+    let asked = match &endpoint.port {
+        Port::Number(number) => number.to_string(),
+        Port::Name(name) => name.clone(),
+    };
+    let port = match (deployment.port_name(&asked), &endpoint.port) {
+        (Some(name), _) => name.to_owned(),
+        // A manifest for Kubernetes names its container's port; here the replica's own is assigned.
+        (None, Port::Number(_)) => MAIN_PORT.to_owned(),
+        (None, Port::Name(name)) => {
+            let known: Vec<&str> = deployment.ports.iter().map(|port| port.name.as_str()).collect();
+            bail!("port: {name:?} is no port of {} (allowed: {MAIN_PORT} {})", deployment.name, known.join(" "))
+        }
+    };
+    Ok(PageAt { port, path: endpoint.path.clone(), https: endpoint.protocol == ProtocolType::Https, access })
+}
+
+fn access(tls: Option<&Tls>, secret: Option<&SecretKeyRef>) -> anyhow::Result<Access> {
+    let file =
+        |secret: &SecretKeyRef, key: &str| PathBuf::from(&secret.name).join(secret.key.as_deref().unwrap_or(key));
+    let mut options = TlsOptions::default();
+    if let Some(tls) = tls {
+        options.insecure_skip_verify = tls.insecure_skip_verify.unwrap_or(false);
+        let bundle =
+            tls.ca_file.clone().map(PathBuf::from).or(tls.ca_secret_ref.as_ref().map(|secret| file(secret, "ca.crt")));
+        if let Some(path) = bundle {
+            options.ca_pem = Some(std::fs::read(&path).with_context(|| format!("tls: {}", path.display()))?);
+        }
+        if tls.server_name.is_some() {
+            bail!("tls.serverName is read on Kubernetes only");
+        }
+    }
+    Ok(Access { tls: options, bearer: secret.map(|secret| Secret::File(file(secret, "token"))) })
+}
+
+fn statistic(given: ApiStatistic) -> Statistic {
+    match given {
+        ApiStatistic::Value => Statistic::Value,
+        ApiStatistic::Rate => Statistic::Rate,
+        ApiStatistic::Mean => Statistic::Mean,
+        ApiStatistic::P50 => Statistic::Percentile(50),
+        ApiStatistic::P90 => Statistic::Percentile(90),
+        ApiStatistic::P95 => Statistic::Percentile(95),
+        ApiStatistic::P99 => Statistic::Percentile(99),
+    }
+}
