@@ -1,4 +1,5 @@
 //! Every annotation of the reference by name: AIBrix's live keys, its dead ones, misplaced and unknown ones, and ours.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value, reason = "helpers of tests may")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The CRD: its committed copy is current, and it is what AIBrix's is.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value, reason = "helpers of tests may")]
 
 use autoscaler_api::crd::{RULES, crd, crd_yaml};
 use serde_json::{Value, json};

@@ -1,4 +1,5 @@
 //! Every schedule rule of the reference by name, in AIBrix's order.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value, reason = "helpers of tests may")]
 
 mod common;
 

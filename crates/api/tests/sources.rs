@@ -1,4 +1,5 @@
 //! Every metric source type by name: what it needs, what it must not carry, and what it resolves to.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value, reason = "helpers of tests may")]
 
 mod common;
 

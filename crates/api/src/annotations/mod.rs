@@ -97,15 +97,10 @@ fn is_ours(key: &str) -> bool {
 }
 
 fn unknown(key: &str, found: &mut Vec<Diagnostic>) {
-    let known: Vec<String> = LIVE.iter().map(Live::key).collect();
+    // The prefixes are all much alike, so only what follows them is compared.
     let suffix = key.split_once('/').map_or(key, |(_, suffix)| suffix);
-    let same_suffix =
-        LIVE.iter().map(|live| live.suffix).find(|live| *live == suffix).map(|live| format!("{GROUP}/{live}"));
-    let hint = same_suffix
-        .or_else(|| nearest(suffix, LIVE.iter().map(|live| live.suffix)).map(|live| format!("{GROUP}/{live}")))
-        .or_else(|| nearest(key, known.iter().map(String::as_str)).map(str::to_owned));
-    let message = match hint {
-        Some(hint) => format!("unknown annotation, ignored; did you mean {hint}?"),
+    let message = match nearest(suffix, LIVE.iter().map(|live| live.suffix)) {
+        Some(near) => format!("unknown annotation, ignored; did you mean {GROUP}/{near}?"),
         None => "unknown annotation, ignored".to_owned(),
     };
     found.push(Diagnostic::warning(path(key), message));

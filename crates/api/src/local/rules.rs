@@ -122,7 +122,7 @@ fn command(deployment: &LocalDeployment, ports: &[&str], found: &mut Vec<Diagnos
             }
         }
     }
-    if !main && !spec.command.is_empty() {
+    if !main && found.is_empty() {
         let message = "nothing tells the process its port; each replica listens on one of its own";
         found.push(Diagnostic::warning("spec.command", message).allowed("{port} in the command or in env"));
     }

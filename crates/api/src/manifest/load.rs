@@ -121,16 +121,24 @@ fn object<T: DeserializeOwned>(
     (object, found)
 }
 
+/// Fields of a metric source that its type allows or asks for.
+const BY_SOURCE_TYPE: [&str; 8] =
+    ["protocolType", "port", "path", "endpoint", "describedObject", "query", "statistic", "targetType"];
+
 /// Fields about which the schema has already said enough: those it refuses, and those that mean nothing without them.
 fn doubtful(found: &[Diagnostic]) -> Vec<String> {
-    let refused = found.iter().filter(|diagnostic| diagnostic.is_error());
-    refused
-        .map(|diagnostic| match diagnostic.path.as_str() {
-            // Which annotations have an effect depends on the strategy; what a source needs depends on its type.
-            "spec.scalingStrategy" => "metadata.annotations".to_owned(),
-            path => path.strip_suffix(".metricSourceType").unwrap_or(path).to_owned(),
-        })
-        .collect()
+    let mut doubtful = Vec::new();
+    for path in found.iter().filter(|diagnostic| diagnostic.is_error()).map(|diagnostic| &diagnostic.path) {
+        doubtful.push(path.clone());
+        // Which annotations have an effect depends on the strategy.
+        if path == "spec.scalingStrategy" {
+            doubtful.push("metadata.annotations".to_owned());
+        }
+        if let Some(source) = path.strip_suffix(".metricSourceType") {
+            doubtful.extend(BY_SOURCE_TYPE.map(|field| child(source, field)));
+        }
+    }
+    doubtful
 }
 
 /// Whether a path is one of these or beneath one.

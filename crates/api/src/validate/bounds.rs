@@ -47,9 +47,9 @@ pub(super) fn bounds(spec: &PodAutoscalerSpec, found: &mut Vec<Diagnostic>) {
         found.push(Diagnostic::error("spec.maxReplicas", format!("must be above 0, is {max}")).allowed("1 or more"));
     } else if min > max {
         // Both ends are named, as AIBrix's webhook does: either may be the one that is wrong.
-        let message = |what: &str| format!("minReplicas {min} is above maxReplicas {max}; {what}");
-        found.push(Diagnostic::error("spec.minReplicas", message("lower it")).allowed(format!("0 to {max}")));
-        found.push(Diagnostic::error("spec.maxReplicas", message("or raise this")).allowed(format!("{min} or more")));
+        let message = format!("minReplicas {min} is above maxReplicas {max}");
+        found.push(Diagnostic::error("spec.minReplicas", message.clone()).allowed(format!("0 to {max}")));
+        found.push(Diagnostic::error("spec.maxReplicas", message).allowed(format!("{min} or more")));
     }
 }
 

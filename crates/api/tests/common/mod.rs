@@ -1,5 +1,5 @@
 //! A good manifest, and ways to spoil it.
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, clippy::needless_pass_by_value, reason = "each test file uses its part")]
 
 use autoscaler_api::{Diagnostic, PodAutoscaler, ResolvedAutoscaler, Severity};
 use serde_json::{Value, json};
@@ -103,4 +103,20 @@ pub fn said(manifest: &Value, path: &str) -> Vec<String> {
 
 pub fn annotation_path(key: &str) -> String {
     format!("metadata.annotations[{key}]")
+}
+
+/// Every sample manifest of the repository, by name, with its text.
+pub fn samples() -> Vec<(String, String)> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/samples");
+    let mut found: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .map(|path| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            (name, std::fs::read_to_string(path).unwrap())
+        })
+        .collect();
+    found.sort();
+    found
 }
