@@ -1,5 +1,7 @@
 //! `aibrix-autoscaler`: the one binary. Only wiring: arguments in, exit codes out.
 
+#![allow(clippy::doc_markdown, reason = "these comments are the help texts of a terminal")]
+
 mod args;
 mod command;
 mod output;

@@ -1,61 +1,67 @@
-//! Credentials and trust for one endpoint. Secrets are never printed.
+//! Credentials and trust for one endpoint. Must not know how either is used on the wire, but for the header's text.
 
 use crate::error::ScrapeError;
-use std::fmt;
-use std::path::PathBuf;
+use crate::secret::Secret;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use reqwest::header::HeaderValue;
 
-/// How an endpoint is reached.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// How an endpoint is reached. Cheap to clone: many targets share one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Access {
-    /// How an https endpoint is verified.
+    /// How an https endpoint is verified; of no consequence for http.
     pub tls: TlsOptions,
-    /// Sent as a bearer token.
-    pub bearer: Option<Secret>,
+    /// What the request is authorised with.
+    pub auth: Auth,
 }
 
 /// How an https endpoint is verified.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TlsOptions {
-    /// Accept any certificate.
+    /// The only authorities that are trusted, in PEM; none: the system's.
+    pub ca_pem: Option<Bytes>,
+    /// Accept any certificate. Whoever is in between then reads the token, too.
     pub insecure_skip_verify: bool,
-    /// Authorities that are trusted, in PEM; none: the usual ones.
-    pub ca_pem: Option<Vec<u8>>,
+    /// The name (or address) that the certificate must be for; none: the URL's host. Replicas are reached by address, and
+    /// their certificates are for a service's name. Only the check uses it: the handshake still asks for the URL's host.
+    pub server_name: Option<String>,
 }
 
-/// A secret, or where to find it.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Secret {
-    /// The text itself.
-    Text(String),
-    /// A file, read anew each time: tokens are rotated by replacing it.
-    File(PathBuf),
+/// What a request is authorised with.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Auth {
+    /// Nothing.
+    #[default]
+    None,
+    /// `Authorization: Bearer …` (RFC 6750).
+    Bearer(Secret),
+    /// `Authorization: Basic …` (RFC 7617).
+    Basic {
+        /// The user; without a colon, which ends it on the wire.
+        user: String,
+        /// The password.
+        password: Secret,
+    },
 }
 
-/// A token is a line; a larger file is something else.
-const MAX_SECRET_BYTES: u64 = 64 << 10;
-
-impl Secret {
-    /// The secret's text.
-    pub(crate) fn read(&self) -> Result<String, ScrapeError> {
-        let path = match self {
-            Self::Text(text) => return Ok(text.clone()),
-            Self::File(path) => path,
+impl Auth {
+    /// The header's value, marked as not to be printed; may block on a file.
+    pub(crate) fn header(&self) -> Result<Option<HeaderValue>, ScrapeError> {
+        let text = match self {
+            Self::None => return Ok(None),
+            Self::Bearer(secret) => format!("Bearer {}", &*secret.read()?),
+            Self::Basic { user, .. } if user.contains(':') => {
+                return Err(ScrapeError::Secret("a user name with a colon cannot be sent".to_owned()));
+            }
+            Self::Basic { user, password } => {
+                format!("Basic {}", STANDARD.encode(format!("{user}:{}", &*password.read()?)))
+            }
         };
-        let refuse = |why: &dyn fmt::Display| ScrapeError::Secret(format!("{}: {why}", path.display()));
-        let size = std::fs::metadata(path).map_err(|error| refuse(&error))?.len();
-        if size > MAX_SECRET_BYTES {
-            return Err(refuse(&"too large for a token"));
-        }
-        let text = std::fs::read_to_string(path).map_err(|error| refuse(&error))?;
-        Ok(text.trim().to_owned())
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(_) => f.write_str("Secret(…)"),
-            Self::File(path) => write!(f, "Secret({})", path.display()),
-        }
+        // The error is not passed on: whatever it says is about the secret's text.
+        let mut value = HeaderValue::try_from(text)
+            .map_err(|_| ScrapeError::Secret("has characters that a header cannot carry".to_owned()))?;
+        value.set_sensitive(true);
+        Ok(Some(value))
     }
 }

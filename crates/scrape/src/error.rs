@@ -1,48 +1,73 @@
-//! Why a page did not come, in words that an operator can act on.
+//! Why a page did not come, in words that an operator can act on. Must not show an address: it may carry a password, and
+//! the caller knows which target it asked for.
+
+use std::error::Error;
 
 /// Why a page did not come.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScrapeError {
-    /// The address is none.
-    #[error("{0:?} is no address; allowed: http:// or https://")]
+    /// The address cannot be used.
+    #[error("unusable address: {0}")]
     Address(String),
-    /// Nobody answers there.
-    #[error("no connection")]
-    Connect,
-    /// The deadline passed.
+    /// Nobody answers there: refused, unreachable, or no such name.
+    #[error("no connection: {0}")]
+    Connect(String),
+    /// The request's or the sweep's deadline passed.
     #[error("no answer in time")]
     Timeout,
-    /// An answer that is no page.
-    #[error("answered with status {0}")]
+    /// An answer other than 200.
+    #[error("answered with status {0}, not 200")]
     Status(u16),
     /// An answer that points elsewhere.
-    #[error("redirects, which is refused")]
+    #[error("redirects, which is refused: a token could be led elsewhere")]
     Redirected,
     /// More than is read.
     #[error("the page is larger than {limit} bytes")]
     TooLarge {
-        /// The limit.
+        /// The limit, in bytes.
         limit: usize,
     },
-    /// The token cannot be read.
-    #[error("token: {0}")]
+    /// A compression that was not asked for.
+    #[error("the page comes in an encoding that was not asked for")]
+    Encoding,
+    /// The secret cannot be read or sent.
+    #[error("secret: {0}")]
     Secret(String),
-    /// The certificates cannot be used.
-    #[error("certificates: {0}")]
+    /// The certificates cannot be used, or the server's is not trusted.
+    #[error("TLS: {0}")]
     Tls(String),
     /// The connection broke off, or what came was no HTTP.
-    #[error("the answer broke off")]
-    Broken,
+    #[error("the answer broke off or is no HTTP: {0}")]
+    Broken(String),
 }
 
 impl ScrapeError {
     pub(crate) fn of(error: &reqwest::Error) -> Self {
         if error.is_timeout() {
             Self::Timeout
+        } else if let Some(tls) = tls_cause(error) {
+            Self::Tls(tls.to_string())
         } else if error.is_connect() {
-            Self::Connect
+            Self::Connect(root_cause(error))
         } else {
-            Self::Broken
+            Self::Broken(root_cause(error))
         }
     }
+}
+
+/// The innermost cause. The outer ones repeat it, and reqwest's own shows the address.
+fn root_cause(error: &reqwest::Error) -> String {
+    causes(error).last().map_or_else(|| "no cause is known".to_owned(), ToString::to_string)
+}
+
+/// The handshake's failure, which is wrapped as one of input and output.
+fn tls_cause(error: &reqwest::Error) -> Option<&rustls::Error> {
+    causes(error).find_map(|cause| {
+        let wrapped = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        wrapped.and_then(|inner| inner.downcast_ref()).or_else(|| cause.downcast_ref())
+    })
+}
+
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |cause| (**cause).source())
 }

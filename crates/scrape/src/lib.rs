@@ -1,14 +1,23 @@
-//! Fetches the metrics pages of many replicas at once. Pages are bytes; no metric is known here.
+//! Fetches the metrics pages of many replicas at once, and remembers how old what they said is. Pages are bytes; no
+//! metric is known here.
 //!
-//! One slow replica holds up nobody: requests run side by side, each with a deadline, the sweep as a whole with another.
-//! A page that is too large is cut off and refused. Redirects are refused: they could lead a token elsewhere.
+//! - [`Scraper::sweep`] fetches all pages side by side. One slow replica holds up nobody: each request has a deadline, the
+//!   sweep as a whole another. A page that is too large is cut off and refused, also where it only unpacks to that size.
+//!   Redirects are refused: they could lead a token elsewhere. Proxies of the environment are not asked: replicas are near.
+//! - [`Board`] keeps the last good value of each replica and says whether it is fresh, stale or absent.
 //!
-//! The process has to have a TLS provider installed before the first [`Scraper`] is made.
+//! TLS is rustls with the *ring* provider, chosen here: the process need not install one.
 
 mod access;
+mod client;
 mod error;
 mod scraper;
+mod secret;
+mod staleness;
+mod tls;
 
-pub use access::{Access, Secret, TlsOptions};
+pub use access::{Access, Auth, TlsOptions};
 pub use error::ScrapeError;
 pub use scraper::{Page, ScrapeConfig, Scraper, Target};
+pub use secret::{MAX_SECRET_BYTES, Secret};
+pub use staleness::{Absence, Answer, Board, FRESH_INTERVALS, MAX_READINGS};

@@ -1,11 +1,13 @@
-//! The sweep: all pages at once, in the order of the targets.
+//! The sweep: all pages at once, in the order of the targets. Must not know what a page says.
 
-use crate::access::{Access, TlsOptions};
+use crate::access::{Access, Auth};
+use crate::client::Clients;
 use crate::error::ScrapeError;
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, HeaderValue};
+use reqwest::{StatusCode, Url};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -16,14 +18,14 @@ pub struct ScrapeConfig {
     pub request_timeout: Duration,
     /// The whole sweep's deadline.
     pub sweep_timeout: Duration,
-    /// The largest page, in bytes after decompression.
+    /// The largest page, in bytes after decompression. A sweep may hold this for each of its targets.
     pub max_page_bytes: usize,
-    /// Requests at once.
+    /// Requests at once; at least 1.
     pub max_concurrent: usize,
-    /// Requests are spread over this span, so that hundreds do not start in one instant.
+    /// Requests are spread over this span, so that hundreds do not start in one instant. Part of the sweep's time.
     pub jitter: Duration,
     /// Whether pages may come compressed: a tenth of the bytes for some of the engine's time.
-    pub gzip: bool,
+    pub accept_gzip: bool,
 }
 
 impl Default for ScrapeConfig {
@@ -34,7 +36,7 @@ impl Default for ScrapeConfig {
             max_page_bytes: 16 << 20,
             max_concurrent: 256,
             jitter: Duration::ZERO,
-            gzip: false,
+            accept_gzip: false,
         }
     }
 }
@@ -44,7 +46,7 @@ impl Default for ScrapeConfig {
 pub struct Target {
     /// What the caller calls it.
     pub id: String,
-    /// Where it is.
+    /// Where it is: `http://` or `https://`, without a user or password, which belong in `access`.
     pub url: String,
     /// Credentials and trust.
     pub access: Access,
@@ -53,9 +55,9 @@ pub struct Target {
 /// One page.
 #[derive(Debug, Clone)]
 pub struct Page {
-    /// Its bytes.
+    /// Its bytes, decompressed.
     pub body: Bytes,
-    /// How long it took.
+    /// From the request's start to the last byte.
     pub took: Duration,
 }
 
@@ -63,41 +65,52 @@ pub struct Page {
 #[derive(Debug)]
 pub struct Scraper {
     config: ScrapeConfig,
-    // One client for each way to verify: a client's connections share its TLS settings.
-    clients: Mutex<BTreeMap<TlsOptions, reqwest::Client>>,
+    clients: Clients,
 }
 
-/// Idle connections are kept for a few intervals, and not longer: replicas come and go.
-const IDLE: Duration = Duration::from_secs(90);
-/// Ways to verify that are remembered; manifests have a handful.
-const MAX_CLIENTS: usize = 64;
+/// A page says how long it is, and may lie: no more than this is set aside on its word, in bytes.
+const MAX_TRUSTED_LENGTH: usize = 1 << 20;
+
+type Headers<'a> = BTreeMap<&'a Auth, Result<Option<HeaderValue>, ScrapeError>>;
 
 impl Scraper {
     /// A scraper without connections yet.
     #[must_use]
     pub fn new(config: ScrapeConfig) -> Self {
-        Self { config, clients: Mutex::new(BTreeMap::new()) }
+        Self { config, clients: Clients::default() }
     }
 
-    /// Fetches all pages; the answers are in the order of the targets, with their ids.
+    /// Fetches all pages; the answers are in the order of the targets, with their ids. Ends at the sweep's deadline at the
+    /// latest; what has not come by then is a [`ScrapeError::Timeout`]. Needs a Tokio runtime with time and I/O.
     pub async fn sweep(&self, targets: &[Target]) -> Vec<(String, Result<Page, ScrapeError>)> {
-        let end = Instant::now() + self.config.sweep_timeout;
-        let count = targets.len();
-        let fetches = targets.iter().enumerate().map(|(index, target)| async move {
-            tokio::time::sleep(self.delay(index, count)).await;
-            let deadline = end.min(Instant::now() + self.config.request_timeout);
-            let page = timeout_at(deadline, self.fetch(target)).await.unwrap_or(Err(ScrapeError::Timeout));
-            (index, page)
-        });
-        let mut found: Vec<Option<Result<Page, ScrapeError>>> = (0..count).map(|_| None).collect();
-        let mut running = stream::iter(fetches).buffer_unordered(self.config.max_concurrent.max(1));
+        let start = Instant::now();
+        let end = start + self.config.sweep_timeout;
+        let mut found: Vec<Option<Result<Page, ScrapeError>>> = targets.iter().map(|_| None).collect();
         // What was not even begun by the end has no answer in time, either.
-        while let Ok(Some((index, page))) = timeout_at(end, running.next()).await {
-            found[index] = Some(page);
-        }
+        let _ = timeout_at(end, self.fetch_all(targets, start, end, &mut found)).await;
         let answer =
             |(target, page): (&Target, Option<_>)| (target.id.clone(), page.unwrap_or(Err(ScrapeError::Timeout)));
         targets.iter().zip(found).map(answer).collect()
+    }
+
+    async fn fetch_all(
+        &self,
+        targets: &[Target],
+        start: Instant,
+        end: Instant,
+        found: &mut [Option<Result<Page, ScrapeError>>],
+    ) {
+        let headers = &headers(targets).await;
+        let fetches = targets.iter().enumerate().map(|(index, target)| async move {
+            tokio::time::sleep_until(start + self.delay(index, targets.len())).await;
+            let deadline = end.min(Instant::now() + self.config.request_timeout);
+            let page = timeout_at(deadline, self.fetch(target, headers)).await.unwrap_or(Err(ScrapeError::Timeout));
+            (index, page)
+        });
+        let mut running = stream::iter(fetches).buffer_unordered(self.config.max_concurrent.max(1));
+        while let Some((index, page)) = running.next().await {
+            found[index] = Some(page);
+        }
     }
 
     /// Spread evenly: the same target keeps its place, so its samples stay evenly spaced.
@@ -105,62 +118,78 @@ impl Scraper {
         self.config.jitter.mul_f64(index as f64 / count.max(1) as f64)
     }
 
-    async fn fetch(&self, target: &Target) -> Result<Page, ScrapeError> {
+    async fn fetch(&self, target: &Target, headers: &Headers<'_>) -> Result<Page, ScrapeError> {
         let start = Instant::now();
-        let url: reqwest::Url = target.url.parse().map_err(|_| ScrapeError::Address(target.url.clone()))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(ScrapeError::Address(target.url.clone()));
+        let url = address(&target.url)?;
+        let tls = (url.scheme() == "https").then_some(&target.access.tls);
+        let mut request = self.clients.get(tls, self.config.accept_gzip)?.get(url);
+        if let Some(header) = headers.get(&target.access.auth).cloned().transpose()?.flatten() {
+            request = request.header(AUTHORIZATION, header);
         }
-        let mut request = self.client(&target.access.tls)?.get(url);
-        if let Some(secret) = &target.access.bearer {
-            request = request.bearer_auth(secret.read()?);
+        let response = send(request).await?;
+        match response.status() {
+            StatusCode::OK => {}
+            status if status.is_redirection() => return Err(ScrapeError::Redirected),
+            status => return Err(ScrapeError::Status(status.as_u16())),
         }
-        let mut response = request.send().await.map_err(|error| ScrapeError::of(&error))?;
-        let status = response.status();
-        if status.is_redirection() {
-            return Err(ScrapeError::Redirected);
+        // The header goes where the page was decompressed. What is left of it says that the bytes are no page.
+        if response.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+            return Err(ScrapeError::Encoding);
         }
-        if !status.is_success() {
-            return Err(ScrapeError::Status(status.as_u16()));
-        }
-        let limit = self.config.max_page_bytes;
-        let mut body = BytesMut::new();
-        while let Some(part) = response.chunk().await.map_err(|error| ScrapeError::of(&error))? {
-            if body.len() + part.len() > limit {
-                return Err(ScrapeError::TooLarge { limit });
-            }
-            body.extend_from_slice(&part);
-        }
-        Ok(Page { body: body.freeze(), took: start.elapsed() })
+        let body = read(response, self.config.max_page_bytes).await?;
+        Ok(Page { body, took: start.elapsed() })
     }
+}
 
-    fn client(&self, tls: &TlsOptions) -> Result<reqwest::Client, ScrapeError> {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(tls) {
-            return Ok(client.clone());
+/// What each way to authorise sends: a secret is read once in a sweep, and off the tasks that serve requests.
+async fn headers(targets: &[Target]) -> Headers<'_> {
+    let mut headers = Headers::new();
+    for Target { access: Access { auth, .. }, .. } in targets {
+        if *auth == Auth::None || headers.contains_key(auth) {
+            continue;
         }
-        let client = self.build(tls)?;
-        if clients.len() >= MAX_CLIENTS {
-            clients.clear();
-        }
-        clients.insert(tls.clone(), client.clone());
-        Ok(client)
+        let wanted = auth.clone();
+        let read = tokio::task::spawn_blocking(move || wanted.header()).await;
+        headers.insert(auth, read.unwrap_or_else(|_| Err(ScrapeError::Secret("could not be read".to_owned()))));
     }
+    headers
+}
 
-    fn build(&self, tls: &TlsOptions) -> Result<reqwest::Client, ScrapeError> {
-        let refuse = |error: reqwest::Error| ScrapeError::Tls(error.to_string());
-        let mut builder = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .gzip(self.config.gzip)
-            .tcp_nodelay(true)
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(2)
-            .tls_danger_accept_invalid_certs(tls.insecure_skip_verify);
-        if let Some(pem) = &tls.ca_pem {
-            let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(refuse)?;
-            builder = builder.tls_certs_only(certificates);
-        }
-        builder.build().map_err(refuse)
+fn address(text: &str) -> Result<Url, ScrapeError> {
+    let refuse = |why: &str| ScrapeError::Address(why.to_owned());
+    let url: Url = text.parse().map_err(|error| ScrapeError::Address(format!("{error}")))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(refuse("neither http:// nor https://"));
     }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(refuse("a user or password does not belong in an address, which is shown"));
+    }
+    Ok(url)
+}
+
+/// Sends it, and once more where the connection ended before an answer began: a server may close an idle connection (vLLM's
+/// does after 5 s) in the instant in which it is used again. Asking for a page twice changes nothing.
+async fn send(request: reqwest::RequestBuilder) -> Result<reqwest::Response, ScrapeError> {
+    let again = request.try_clone();
+    let first = request.send().await.map_err(|error| ScrapeError::of(&error));
+    match (first, again) {
+        (Err(ScrapeError::Broken(_)), Some(again)) => again.send().await.map_err(|error| ScrapeError::of(&error)),
+        (first, _) => first,
+    }
+}
+
+/// The body, cut off at `limit` bytes.
+async fn read(mut response: reqwest::Response, limit: usize) -> Result<Bytes, ScrapeError> {
+    let length = response.content_length().map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX));
+    if length > limit {
+        return Err(ScrapeError::TooLarge { limit });
+    }
+    let mut body = BytesMut::with_capacity(length.min(MAX_TRUSTED_LENGTH));
+    while let Some(part) = response.chunk().await.map_err(|error| ScrapeError::of(&error))? {
+        if part.len() > limit - body.len() {
+            return Err(ScrapeError::TooLarge { limit });
+        }
+        body.extend_from_slice(&part);
+    }
+    Ok(body.freeze())
 }

@@ -10,7 +10,7 @@ use autoscaler_core::spec::{Gaps, Spec, Strategy};
 use autoscaler_metrics::{Engine, MetricQuery, Statistic};
 use autoscaler_runtime::decide::input::Settings;
 use autoscaler_runtime::spec::{SpecError, of_resolved};
-use autoscaler_scrape::{Access, Secret, TlsOptions};
+use autoscaler_scrape::{Access, Auth, Secret, TlsOptions};
 use gateway::{GroupConfig, HoldLimits};
 use local_world::{Gpus, GroupSpec, Readiness, ReadinessCheck, RestartPolicy};
 use std::path::PathBuf;
@@ -197,13 +197,14 @@ fn access(tls: Option<&Tls>, secret: Option<&SecretKeyRef>) -> anyhow::Result<Ac
         let bundle =
             tls.ca_file.clone().map(PathBuf::from).or(tls.ca_secret_ref.as_ref().map(|secret| file(secret, "ca.crt")));
         if let Some(path) = bundle {
-            options.ca_pem = Some(std::fs::read(&path).with_context(|| format!("tls: {}", path.display()))?);
+            let pem = std::fs::read(&path).with_context(|| format!("tls: {}", path.display()))?;
+            options.ca_pem = Some(pem.into());
         }
-        if tls.server_name.is_some() {
-            bail!("tls.serverName is read on Kubernetes only");
-        }
+        options.server_name.clone_from(&tls.server_name);
     }
-    Ok(Access { tls: options, bearer: secret.map(|secret| Secret::File(file(secret, "token"))) })
+    // Read anew at each scrape: tokens are rotated by replacing their file.
+    let auth = secret.map_or(Auth::None, |secret| Auth::Bearer(Secret::file(file(secret, "token"))));
+    Ok(Access { tls: options, auth })
 }
 
 fn statistic(given: ApiStatistic) -> Statistic {

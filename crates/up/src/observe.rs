@@ -15,28 +15,28 @@ use std::collections::BTreeMap;
 
 /// What was seen at one time.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// For the core.
-    pub observation: Observation,
+    pub(crate) observation: Observation,
     /// For people, by autoscaler.
-    pub shown: BTreeMap<String, Shown>,
+    pub(crate) shown: BTreeMap<String, Shown>,
 }
 
 /// What is shown of one autoscaler beside its decision.
 #[derive(Debug, Default, Clone)]
-pub struct Shown {
+pub(crate) struct Shown {
     /// Replicas that serve.
-    pub ready: u32,
+    pub(crate) ready: u32,
     /// Replicas on their way.
-    pub pending: u32,
+    pub(crate) pending: u32,
     /// Requests running on them.
-    pub running: Option<f64>,
+    pub(crate) running: Option<f64>,
     /// Requests waiting in them.
-    pub waiting: Option<f64>,
+    pub(crate) waiting: Option<f64>,
     /// Requests held at the gateway.
-    pub held: u64,
+    pub(crate) held: u64,
     /// What it decides from.
-    pub metrics: Vec<MetricView>,
+    pub(crate) metrics: Vec<MetricView>,
 }
 
 /// A value counts as fresh until it is this many scrape intervals old.
@@ -58,7 +58,7 @@ struct Job {
 
 /// Looks, and remembers what rates and staleness need.
 #[derive(Debug)]
-pub struct Observer {
+pub(crate) struct Observer {
     scraper: Scraper,
     /// By job: owner and address.
     memories: BTreeMap<String, Memory>,
@@ -75,12 +75,18 @@ struct Latest {
 impl Observer {
     /// Looks through `scraper`.
     #[must_use]
-    pub fn new(scraper: Scraper) -> Self {
+    pub(crate) fn new(scraper: Scraper) -> Self {
         Self { scraper, memories: BTreeMap::new(), latest: BTreeMap::new() }
     }
 
     /// Takes a picture of everything.
-    pub async fn look(&mut self, setup: &Setup, statuses: &[ReplicaStatus], gateway: &Snapshot, clock: Clock) -> Seen {
+    pub(crate) async fn look(
+        &mut self,
+        setup: &Setup,
+        statuses: &[ReplicaStatus],
+        gateway: &Snapshot,
+        clock: Clock,
+    ) -> Seen {
         let jobs = jobs(setup, statuses);
         let targets: Vec<Target> = jobs.iter().map(|job| job.target.clone()).collect();
         let pages = self.scraper.sweep(&targets).await;
@@ -122,7 +128,7 @@ impl Observer {
     /// The last value stays until it is stale; only the reason is renewed.
     fn absent(&mut self, owner: &str, key: &str, why: &str) {
         let entry = self.latest.entry((owner.to_owned(), key.to_owned()));
-        entry.or_insert(Latest { value: None, why: String::new() }).why = why.to_owned();
+        why.clone_into(&mut entry.or_insert(Latest { value: None, why: String::new() }).why);
     }
 
     /// What is gone is forgotten: memories and values of replicas that ended.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 /// Where a replica's output comes from.
-pub type Tail = Arc<dyn Fn(&str, usize) -> Option<Vec<String>> + Send + Sync>;
+pub(crate) type Tail = Arc<dyn Fn(&str, usize) -> Option<Vec<String>> + Send + Sync>;
 
 /// Most lines of a log that one answer carries.
 const MAX_LINES: usize = 1000;
@@ -24,7 +24,7 @@ struct Pages {
 }
 
 /// The routes.
-pub fn router(view: Shared, tail: Tail) -> Router {
+pub(crate) fn router(view: Shared, tail: Tail) -> Router {
     Router::new()
         .route("/", get(index))
         .route("/healthz", get(|| async { "ok" }))
@@ -37,7 +37,7 @@ pub fn router(view: Shared, tail: Tail) -> Router {
 }
 
 /// Serves until `shutdown` resolves.
-pub async fn serve(
+pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,

@@ -9,7 +9,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 /// Follows the supervisor's events until `stop`.
-pub async fn follow(supervisor: Supervisor, gateway: GatewayHandle, stop: CancellationToken) {
+pub(crate) async fn follow(supervisor: Supervisor, gateway: GatewayHandle, stop: CancellationToken) {
     let mut events = supervisor.events();
     sync(&supervisor, &gateway);
     loop {
@@ -30,7 +30,7 @@ pub async fn follow(supervisor: Supervisor, gateway: GatewayHandle, stop: Cancel
 }
 
 /// Routes to every ready replica, and to no other.
-pub fn sync(supervisor: &Supervisor, gateway: &GatewayHandle) {
+pub(crate) fn sync(supervisor: &Supervisor, gateway: &GatewayHandle) {
     let snapshot = gateway.snapshot();
     let routed: BTreeSet<&str> =
         snapshot.groups.iter().flat_map(|group| group.replicas.iter().map(|replica| replica.id.as_str())).collect();
@@ -52,6 +52,6 @@ pub fn sync(supervisor: &Supervisor, gateway: &GatewayHandle) {
 }
 
 /// Ready and not on its way out.
-pub fn serves(status: &ReplicaStatus) -> bool {
+pub(crate) fn serves(status: &ReplicaStatus) -> bool {
     status.state == ReplicaState::Ready && !status.leaving
 }

@@ -222,10 +222,11 @@ async fn turns(
             break;
         }
     }
+    // No request is sent any more; those on their way are answered before anything is stopped.
     load_stop.cancel();
     if let Some(task) = load_task {
-        // Its last requests are answered by the gateway's own shutdown.
-        task.abort();
+        let patience = clock.machine(options.setup.request_timeout().unwrap_or_default().as_secs_f64());
+        let _ = tokio::time::timeout(patience, task).await;
     }
     world.drains.close();
     result

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use tokio_util::task::TaskTracker;
 
 /// Brings `group` to `size` replicas. Answers the replicas that leave.
-pub fn scale(
+pub(crate) fn scale(
     supervisor: &Supervisor,
     gateway: &GatewayHandle,
     drains: &TaskTracker,

@@ -47,9 +47,11 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
                 };
                 let line = serde_json::json!({ "file": name, "severity": severity, "path": said.path,
                     "message": said.message, "allowed": said.allowed, "line": finding.line });
-                lines.push_str(&format!("{line}\n"));
+                lines.push_str(&line.to_string());
+                lines.push('\n');
             } else {
-                lines.push_str(&format!("{finding}\n"));
+                lines.push_str(&finding.to_string());
+                lines.push('\n');
             }
         }
         output::print(&lines)?;

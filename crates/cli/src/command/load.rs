@@ -5,7 +5,6 @@ use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tokio_util::sync::CancellationToken;
 use workload::client::{self, Api, Config, Progress, Report};
 use workload::score::{Percentiles, Slo};
 use workload::trace::{Trace, Window};

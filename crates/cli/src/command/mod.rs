@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 /// Runs a command.
 pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Up(args) => up::run(args),
+        Command::Up(args) => up::run(&args),
         Command::Decide(args) => decide::run(&args),
         Command::Engine(args) => engine::run(args),
         Command::Load(args) => load::run(args),

@@ -38,13 +38,11 @@ async fn watch(args: &TopArgs) -> anyhow::Result<ExitCode> {
     let stop = super::stop_on_signal();
     loop {
         let view = picture(&client, &url).await?;
-        match &mut table {
-            Some(table) => table.draw(&view),
-            None => {
-                output::print(&format!("{}\n", render(&view).join("\n")))?;
-                return Ok(ExitCode::SUCCESS);
-            }
-        }
+        let Some(table) = &mut table else {
+            output::print(&format!("{}\n", render(&view).join("\n")))?;
+            return Ok(ExitCode::SUCCESS);
+        };
+        table.draw(&view);
         tokio::select! {
             () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
             () = tokio::time::sleep(EVERY) => {}

@@ -10,6 +10,7 @@ use autoscaler_up::run::{self, Options, Reload};
 use autoscaler_up::setup::Setup;
 use autoscaler_up::table::seconds;
 use autoscaler_up::tally::Summary;
+use autoscaler_up::view::DecisionView;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -81,7 +82,7 @@ pub(crate) struct UpArgs {
 /// The quickstart runs a little longer than its load, so that the way down is seen to its end.
 const QUICKSTART_SECONDS: f64 = 120.0;
 
-pub(crate) fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &UpArgs) -> anyhow::Result<ExitCode> {
     if args.print_quickstart {
         output::print(manifest::QUICKSTART)?;
         return Ok(ExitCode::SUCCESS);
@@ -89,7 +90,7 @@ pub(crate) fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
     super::install_tls();
     let speed = args.speed;
     let setup = read_setup(args.file.as_deref(), speed)?;
-    let loads = loads(&args, &setup)?;
+    let loads = loads(args, &setup)?;
     for note in &setup.notes {
         output::note(note);
     }
@@ -99,6 +100,7 @@ pub(crate) fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
         let from = path.clone();
         Reload { path, read: Box::new(move || read_setup(Some(&from), speed)) }
     });
+    let json = args.json;
     let options = Options {
         setup,
         reload,
@@ -112,7 +114,7 @@ pub(crate) fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
         lines,
         table: !args.json,
         announce: Box::new(move |place| {
-            if !args.json {
+            if !json {
                 output::note(&format!("gateway {}   page {}   stop with Ctrl-C", place.gateway, place.dashboard));
             }
         }),
@@ -192,11 +194,10 @@ fn text(summary: &Summary, slo: Slo) -> String {
         summary.peak_replicas,
         if changes.is_empty() { "none".to_owned() } else { changes.join(", ") },
     );
-    for decision in &summary.decisions {
-        text.push_str(&format!(
-            "{:>7.0} s  {:<12} {:>3} → {:<3} {}\n",
-            decision.at, decision.autoscaler, decision.replicas, decision.desired, decision.reason
-        ));
-    }
+    let decision = |one: &DecisionView| {
+        let (from, to) = (one.replicas, one.desired);
+        format!("{:>7.0} s  {:<12} {from:>3} → {to:<3} {}\n", one.at, one.autoscaler, one.reason)
+    };
+    text.extend(summary.decisions.iter().map(decision));
     text
 }

@@ -287,6 +287,7 @@ fn yes() -> bool {
 }
 
 /// Tells an explicit null from an absent field.
+#[allow(clippy::option_option, reason = "absent, null and a value are three different statements")]
 fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(from).map(Some)
 }

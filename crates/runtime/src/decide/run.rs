@@ -71,7 +71,7 @@ pub fn run(input: &Input, options: Options) -> Result<Outcome, DecideError> {
     if let Some(first) = input.ticks.first() {
         remember(&mut fleet, input, &names, clock.at(first.at), options)?;
     }
-    let lines = ticks(input, clock, &mut fleet, lone.then(|| names[0].clone()), &names)?;
+    let lines = ticks(input, clock, &mut fleet, names.first().filter(|_| lone), &names)?;
     Ok(Outcome { lines, state: fleet.state(), warnings })
 }
 
@@ -79,7 +79,7 @@ fn ticks(
     input: &Input,
     clock: Clock,
     fleet: &mut Fleet,
-    lone: Option<String>,
+    lone: Option<&String>,
     names: &[String],
 ) -> Result<Vec<Line>, DecideError> {
     let mut lines = Vec::new();
@@ -100,7 +100,7 @@ fn ticks(
         }
         last = tick.at;
         let now = clock.at(tick.at);
-        let seen = observation(clock, now, tick, lone.as_ref(), names, &path)?;
+        let seen = observation(clock, now, tick, lone, names, &path)?;
         if !tick.decide {
             fleet.record(now, &seen);
             continue;
