@@ -74,6 +74,9 @@ impl ApaState {
             (value / target, f64::from(context.seen.ready()) * (value / target))
         };
         let detail = format!("{key} averages {value}, {ratio:.3} of target {target}");
+        if !per_replica && context.seen.ready() == 0 {
+            return Err(format!("{detail}, and no ready replica to multiply"));
+        }
         if context.tolerance.holds(ratio) {
             trail.push(Stage::Metric, Rule::WithinTolerance, replicas, replicas, detail);
             return Ok(replicas);

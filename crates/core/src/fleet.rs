@@ -76,8 +76,9 @@ impl Fleet {
     pub fn configure(&mut self, specs: Vec<Spec>) {
         let mut old = std::mem::take(&mut self.targets);
         for spec in specs {
-            let state = old.remove(&spec.name).map(|target| target.state).unwrap_or_default();
-            self.targets.insert(spec.name.clone(), Target { spec, state });
+            let old = old.remove(&spec.name).map(|target| (target.state, target.resumed));
+            let (state, resumed) = old.unwrap_or_default();
+            self.targets.insert(spec.name.clone(), Target { spec, state, resumed });
         }
     }
 
@@ -108,6 +109,7 @@ impl Fleet {
         for (name, state) in state.targets {
             if let Some(target) = self.targets.get_mut(&name) {
                 target.state = state;
+                target.resumed = true;
             }
         }
         true
@@ -138,13 +140,23 @@ impl Fleet {
             drafts.insert(name.clone(), Pending { now, replicas: observed.replicas, draft });
         }
         for pool in &self.pools {
-            arbitrate(pool, &mut drafts);
+            arbitrate(pool, self.unseen_units(pool, &drafts), &mut drafts);
         }
         let commit = |(name, pending): (String, Pending)| {
             let target = self.targets.get_mut(&name)?;
             Some((name, target.commit(pending.now, pending.replicas, pending.draft)))
         };
         Decision { targets: drafts.into_iter().filter_map(commit).collect() }
+    }
+
+    /// Units of the members that were not seen this time: they are left alone, so they keep what they had last.
+    fn unseen_units(&self, pool: &Pool, drafts: &BTreeMap<String, Pending>) -> u64 {
+        let unseen = pool.members.iter().filter(|(name, _)| !drafts.contains_key(*name));
+        let units = unseen.filter_map(|(name, member)| {
+            let replicas = self.targets.get(name)?.state.expected?;
+            Some(u64::from(replicas) * u64::from(member.units_per_replica))
+        });
+        units.fold(0, u64::saturating_add)
     }
 }
 
@@ -155,7 +167,8 @@ struct Pending {
 }
 
 /// Shares a pool: what runs and is still wanted stays, minimums come next, and the rest is filled evenly by priority.
-fn arbitrate(pool: &Pool, drafts: &mut BTreeMap<String, Pending>) {
+fn arbitrate(pool: &Pool, unseen: u64, drafts: &mut BTreeMap<String, Pending>) {
+    let units = u64::from(pool.units).saturating_sub(unseen);
     let mut claims: Vec<Claim> = Vec::new();
     for (name, member) in pool.members.iter().filter(|(_, member)| member.units_per_replica > 0) {
         let Some(pending) = drafts.get(name) else { continue };
@@ -163,23 +176,23 @@ fn arbitrate(pool: &Pool, drafts: &mut BTreeMap<String, Pending>) {
         claims.push(Claim { name: name.clone(), member: *member, granted: kept, wanted: pending.draft.desired });
     }
     let wanted: u64 = claims.iter().map(|claim| claim.units(claim.wanted)).sum();
-    if wanted <= u64::from(pool.units) {
+    if wanted <= units {
         return;
     }
     let kept: u64 = claims.iter().map(|claim| claim.units(claim.granted)).sum();
-    let mut free = u64::from(pool.units).saturating_sub(kept);
+    let mut free = units.saturating_sub(kept);
     // Each round gives one replica to whoever has the smallest share of its wish; a round costs at least one unit, so
     // there are at most as many rounds as units.
     while let Some(next) = next_claim(&claims, free) {
         free -= u64::from(claims[next].member.units_per_replica);
         claims[next].granted += 1;
     }
-    let rule = if kept > u64::from(pool.units) { Rule::CapacityExceeded } else { Rule::CapacityShared };
+    let rule = if kept > units { Rule::CapacityExceeded } else { Rule::CapacityShared };
     for claim in claims {
         let Some(pending) = drafts.get_mut(&claim.name) else { continue };
         let draft = &mut pending.draft;
         draft.desired = draft.trail.change(Stage::Capacity, rule, claim.wanted, claim.granted, || {
-            format!("{} units are shared, {wanted} are wanted", pool.units)
+            format!("{units} units are shared, {wanted} are wanted")
         });
     }
 }

@@ -67,8 +67,15 @@ impl KpaState {
     /// A state for changed window lengths, which keeps everything but the samples.
     #[must_use]
     pub fn resized(&self, settings: &Kpa, now: Timestamp, ready: u32) -> Self {
-        let fresh = Self::new(settings, now, ready.max(self.max_panic));
-        Self { delay: self.delay.clone().filter(|_| fresh.delay.is_some()).or(fresh.delay.clone()), ..fresh }
+        Self { delay: self.delay.clone(), ..Self::new(settings, now, ready.max(self.max_panic)) }
+    }
+
+    /// Takes a changed scale-down delay, and keeps what was wanted within it.
+    pub fn set_delay(&mut self, delay: Span) {
+        self.delay = (delay > Span::ZERO).then(|| self.delay.take().unwrap_or_else(|| SlidingMaximum::new(delay)));
+        if let Some(maximum) = &mut self.delay {
+            maximum.set_delay(delay);
+        }
     }
 
     /// Takes the sample of one tick, where there is one.
@@ -79,8 +86,11 @@ impl KpaState {
                 for window in [&mut self.stable, &mut self.panic] {
                     if context.settings.gaps == Gaps::Hold {
                         window.hold_until(context.now);
+                        // Two turns within a second see the same load twice.
+                        window.replace(context.now, total);
+                    } else {
+                        window.record(context.now, total);
                     }
-                    window.record(context.now, total);
                 }
             }
             Err(why) => trail.push(Stage::Observe, Rule::MetricAbsent, None, None, why),

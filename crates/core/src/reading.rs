@@ -47,12 +47,21 @@ impl Reading {
         }
     }
 
-    /// The value, where it is fresh.
+    /// The value, where it is fresh and can be a load, however the reading was made.
     #[must_use]
     pub fn fresh(&self) -> Option<f64> {
-        match *self {
-            Self::Fresh(value) if value.is_finite() => Some(value),
+        match self.checked() {
+            Self::Fresh(value) => Some(value),
             _ => None,
+        }
+    }
+
+    /// The same reading, or absent where its value cannot be a load.
+    #[must_use]
+    pub fn checked(&self) -> Self {
+        match self {
+            Self::Fresh(value) => Self::load(*value),
+            other => other.clone(),
         }
     }
 }

@@ -42,7 +42,7 @@ pub fn total(source: &Source, seen: &TargetObservation) -> Result<Signal, String
     }
     let mut sum = 0.0;
     for reading in values {
-        sum += reading.fresh().ok_or_else(|| format!("{} {reading}", source.key))?;
+        sum += reading.fresh().ok_or_else(|| format!("{} {}", source.key, reading.checked()))?;
     }
     if sum.is_finite() { Ok(Signal::Total(sum)) } else { Err(format!("{} {}", source.key, Why::NotFinite)) }
 }
@@ -57,6 +57,9 @@ fn per_pod(seen: &TargetObservation, value: impl Fn(&Pod) -> Option<f64>) -> Res
     let present: Vec<f64> = pods.iter().filter_map(|pod| value(pod)).filter(|value| *value >= 0.0).collect();
     if present.is_empty() {
         return Err(format!("none of {} ready replicas has a value", pods.len()));
+    }
+    if !present.iter().sum::<f64>().is_finite() {
+        return Err(format!("the sum over {} ready replicas {}", pods.len(), Why::NotFinite));
     }
     let missing = count(pods.iter()) - count(present.iter());
     Ok(Signal::PerPod { present, missing })

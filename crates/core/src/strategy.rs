@@ -22,6 +22,15 @@ pub(crate) struct Answer {
     pub(crate) panic: bool,
     /// KPA's figures of the source that decided.
     pub(crate) kpa: Option<KpaFigures>,
+    /// What a fresh plan asks for.
+    pub(crate) planned: Option<u32>,
+}
+
+impl Answer {
+    /// The count to act upon: older samples alone may not scale down.
+    pub(crate) fn formed(&self, current: u32) -> Option<u32> {
+        self.wanted.filter(|&wanted| !(self.stale && wanted < current))
+    }
 }
 
 /// Whether and how an autoscaler begins at this tick.
@@ -198,7 +207,7 @@ fn planned(spec: &Spec, settings: &Planned, now: Timestamp, plan: Option<&Plan>,
         }
         Some((_, count)) => {
             trail.push(Stage::Metric, Rule::FromPlan, None, count, "taken from the plan");
-            Answer { wanted: Some(count), because: "plan".to_owned(), ..Answer::default() }
+            Answer { wanted: Some(count), because: "plan".to_owned(), planned: Some(count), ..Answer::default() }
         }
     }
 }
@@ -218,19 +227,20 @@ fn hybrid(
     };
     let fresh = now.since(plan.made_at) <= settings.max_age;
     let rule = if fresh { Rule::FromPlan } else { Rule::PlanStale };
+    let planned = fresh.then_some(floor);
     match reactive.wanted {
         Some(wanted) => {
             let raised = wanted.max(floor);
             trail.push(Stage::Recommendation, rule, wanted, raised, format!("the plan's floor is {floor}"));
-            Answer { wanted: Some(raised), ..reactive }
+            Answer { wanted: Some(raised), planned, ..reactive }
         }
         None if fresh && spec.sources.is_empty() => {
-            Answer { wanted: Some(floor), because: "plan".to_owned(), ..reactive }
+            Answer { wanted: Some(floor), because: "plan".to_owned(), planned, ..reactive }
         }
         None => {
             // Without the reactive half the plan may add capacity, but it may not take any away.
             trail.push(Stage::Recommendation, rule, None, floor, "reactive metrics are absent");
-            Answer { wanted: fresh.then_some(floor), stale: true, ..reactive }
+            Answer { wanted: planned, stale: true, planned, ..reactive }
         }
     }
 }
@@ -251,6 +261,7 @@ fn decider<'a>(
     if !decider.fits(settings) {
         *decider = decider.resized(settings, now, seen.ready());
     }
+    decider.set_delay(settings.scale_down_delay);
     decider
 }
 

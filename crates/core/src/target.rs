@@ -3,11 +3,11 @@
 use crate::fleet::Plan;
 use crate::observe::TargetObservation;
 use crate::schedule::Effective;
-use crate::spec::{Mode, Spec, Strategy};
+use crate::spec::{Hpa, Mode, Spec, Strategy};
 use crate::stage::{behavior, guards};
 use crate::state::TargetState;
 use crate::strategy::{self, Answer, Start};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 use crate::trail::{KpaFigures, Rule, Stage, TargetDecision, Trail};
 
 /// A decision before the fleet has arbitrated it.
@@ -26,7 +26,12 @@ pub(crate) struct Draft {
 pub(crate) struct Target {
     pub(crate) spec: Spec,
     pub(crate) state: TargetState,
+    /// The state was restored, and no tick has used it yet.
+    pub(crate) resumed: bool,
 }
+
+/// An absence after a restart that is at least this long may have outlived what the state remembers.
+const ABSENCE: Span = Span::secs(60);
 
 impl Target {
     /// Takes the samples of a tick and answers the tick's time, which never goes back.
@@ -38,6 +43,14 @@ impl Target {
             (None, false) => Start::Fresh,
         };
         let now = state.last_tick.map_or(now, |last| last.max(now));
+        let absence = state.last_tick.map_or(Span::ZERO, |last| now.since(last));
+        let start = if std::mem::take(&mut self.resumed) && absence >= longest_memory(&self.spec).max(ABSENCE) {
+            // Nothing that would hold the replicas is left of the memory, so this is as good as a fresh start.
+            state.kpa.clear();
+            Start::Fresh
+        } else {
+            start
+        };
         state.last_tick = Some(now);
         if let Some(expected) = state.expected.filter(|&expected| expected != seen.replicas) {
             state.changes.push(now, i64::from(seen.replicas) - i64::from(expected), false);
@@ -60,19 +73,21 @@ impl Target {
         plan: Option<&Plan>,
         mut trail: Trail,
     ) -> Draft {
-        let Self { spec, state } = self;
+        let Self { spec, state, .. } = self;
         let effective = spec.schedules.effective(now, spec.bounds);
-        if let Some((desired, because)) = outside(&effective, seen.replicas, &mut trail) {
+        if is_outside(&effective, seen.replicas) {
             // Metrics are not asked, as in HPA and AIBrix; only KPA's panic goes on, so that it knows the load later.
             let answer = match &spec.strategy {
                 Strategy::Kpa(_) => strategy::answer(spec, state, now, seen, plan, &mut trail),
                 _ => Answer::default(),
             };
+            (state.failing_since, state.zero_since) = (None, None);
+            let (desired, because) = outside(&effective, seen.replicas, answer.wanted, &mut trail);
             return Draft::new(desired, effective.bounds, &answer, because, trail);
         }
         let answer = strategy::answer(spec, state, now, seen, plan, &mut trail);
         let desired = staged(spec, state, now, seen, &answer, &effective, &mut trail);
-        if let Some(wanted) = answer.wanted {
+        if let Some(wanted) = answer.formed(seen.replicas) {
             state.recommendations.push(now, wanted);
         }
         let because = explain(&answer, seen.replicas, desired, &trail);
@@ -106,21 +121,32 @@ impl Draft {
     }
 }
 
-/// A count outside the bounds goes to them at once, and a human's zero stays: no metric is asked for either
-/// (kubernetes `horizontal.go`, `reconcileAutoscaler`; aibrix `computeScaleDecision`).
-fn outside(effective: &Effective<'_>, current: u32, trail: &mut Trail) -> Option<(u32, String)> {
-    let scheduled_minimum = effective.active.is_some_and(|active| active.min.is_some());
-    if current == 0 && effective.bounds.min != 0 && !scheduled_minimum {
-        let detail = "scaled to zero by hand; scale up by hand to resume";
-        trail.push(Stage::Bounds, Rule::ScalingDisabled, 0, 0, detail);
-        return Some((0, "scaling disabled: current replicas is 0".to_owned()));
+/// How long a state remembers what speaks against a scale-down.
+fn longest_memory(spec: &Spec) -> Span {
+    match &spec.strategy {
+        Strategy::Hpa(Hpa { older_rule: Some(rule), .. }) => rule.window,
+        Strategy::Kpa(kpa) => kpa.stable_window.max(spec.behavior.down.stabilization),
+        _ => spec.behavior.down.stabilization,
     }
-    if effective.bounds.clamp(current) == current {
-        return None;
+}
+
+/// Whether the count is outside the bounds, or a human's zero.
+fn is_outside(effective: &Effective<'_>, current: u32) -> bool {
+    effective.bounds.clamp(current) != current
+}
+
+/// A count outside the bounds goes to them at once, and a human's zero stays: no metric has a say
+/// (kubernetes `horizontal.go`, `reconcileAutoscaler`; aibrix `computeScaleDecision`).
+fn outside(effective: &Effective<'_>, current: u32, wanted: Option<u32>, trail: &mut Trail) -> (u32, String) {
+    let scheduled_minimum = effective.active.is_some_and(|active| active.min.is_some());
+    if current == 0 && !scheduled_minimum {
+        let detail = "scaled to zero by hand; scale up by hand to resume";
+        trail.push(Stage::Bounds, Rule::ScalingDisabled, wanted.or(Some(0)), 0, detail);
+        return (0, "scaling disabled: current replicas is 0".to_owned());
     }
     let desired = guards::bounds(effective, current, trail);
     let side = if desired < current { "exceed the maximum" } else { "are below the minimum" };
-    Some((desired, format!("current replicas {side}")))
+    (desired, format!("current replicas {side}"))
 }
 
 /// The stages after the strategy, in their order.
@@ -134,7 +160,7 @@ fn staged(
     trail: &mut Trail,
 ) -> u32 {
     let current = seen.replicas;
-    let formed = answer.wanted.filter(|&wanted| !(answer.stale && wanted < current));
+    let formed = answer.formed(current);
     let gone = answer.wanted.is_none() || answer.stale;
     let failing_since = gone.then(|| *state.failing_since.get_or_insert(now));
     state.failing_since = failing_since;
@@ -143,14 +169,16 @@ fn staged(
     let wanted = match (fallback, formed) {
         (Some(fallback), _) => {
             let detail = format!("metrics have been gone for {} s or more", fallback.after.as_secs());
-            trail.push(Stage::Fallback, Rule::Fallback, current, fallback.replicas, detail);
+            trail.push(Stage::Fallback, Rule::Fallback, answer.wanted.or(Some(current)), fallback.replicas, detail);
             fallback.replicas
         }
-        (None, Some(wanted)) => settled(spec, state, now, seen, wanted, trail),
+        (None, Some(wanted)) => settled(spec, state, now, seen, wanted, answer.planned, trail),
         (None, None) => {
+            // Zero has not been wanted for as long as nothing is known.
+            state.zero_since = None;
             let rule = if answer.stale { Rule::StaleWindow } else { Rule::Hold };
             trail.push(Stage::Fallback, rule, answer.wanted, current, "capacity is held while metrics are gone");
-            guards::activation(spec, seen, None, current, trail)
+            guards::activation(spec, seen, None, None, current, trail)
         }
     };
     let wanted = guards::pause(spec.pause, current, wanted, trail);
@@ -164,11 +192,12 @@ fn settled(
     now: Timestamp,
     seen: &TargetObservation,
     wanted: u32,
+    planned: Option<u32>,
     trail: &mut Trail,
 ) -> u32 {
     let current = seen.replicas;
     state.zero_since = (wanted == 0).then(|| *state.zero_since.get_or_insert(now));
-    let mut count = guards::activation(spec, seen, strategy::load(spec, seen), wanted, trail);
+    let mut count = guards::activation(spec, seen, strategy::load(spec, seen), planned, wanted, trail);
     let log = &state.recommendations;
     match &spec.strategy {
         Strategy::Hpa(hpa) if hpa.older_rule.is_some() => {

@@ -13,10 +13,12 @@ pub enum Stage {
     Metric,
     /// The strategy's own answer.
     Recommendation,
-    /// Replicas that are starting count as on their way.
-    PendingGuard,
+    /// Metrics are gone.
+    Fallback,
     /// Leaving zero.
     Activation,
+    /// Replicas that are starting count as on their way.
+    PendingGuard,
     /// Two-sided stabilization.
     Stabilization,
     /// Rate policies.
@@ -25,8 +27,6 @@ pub enum Stage {
     ZeroGrace,
     /// A human's switch.
     Pause,
-    /// Metrics are gone.
-    Fallback,
     /// Schedules, minimum and maximum.
     Bounds,
     /// The shared capacity of a fleet.

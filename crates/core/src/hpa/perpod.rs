@@ -90,17 +90,19 @@ fn settle<'a>(
 }
 
 fn usage(pod: &Pod, resource: &str) -> Option<i64> {
-    pod.usage.get(resource).copied()
+    pod.usage.get(resource).copied().filter(|&usage| usage >= 0)
 }
 
 /// Every pod's request; one without makes the whole metric fail, as in Kubernetes.
 fn requests<'a>(context: &Context<'a>, resource: &str) -> Result<BTreeMap<&'a str, i64>, String> {
-    let pods = context.seen.pods.as_deref().unwrap_or_default();
+    let mut pods: Vec<&Pod> = context.seen.pods.iter().flatten().collect();
+    // The error names the same pod in whatever order they are listed.
+    pods.sort_by(|a, b| a.name.cmp(&b.name));
     let request = |pod: &'a Pod| match pod.requests.get(resource) {
         Some(&request) if request >= 0 => Ok((pod.name.as_str(), request)),
         _ => Err(format!("pod {} has no request of {resource}", pod.name)),
     };
-    pods.iter().map(request).collect()
+    pods.into_iter().map(request).collect()
 }
 
 /// Kubernetes' targets of utilization are whole percents; AIBrix rounds a fraction up.

@@ -27,11 +27,13 @@ pub(crate) fn pending(deadline: Span, now: Timestamp, seen: &TargetObservation, 
     })
 }
 
-/// Leaves zero only for a load above the threshold, and then for at least one replica.
+/// Leaves zero only for a load above the threshold, and then for at least one replica; or for a plan, which knows of a
+/// load that is still to come.
 pub(crate) fn activation(
     spec: &Spec,
     seen: &TargetObservation,
     load: Option<f64>,
+    planned: Option<u32>,
     wanted: u32,
     trail: &mut Trail,
 ) -> u32 {
@@ -45,7 +47,7 @@ pub(crate) fn activation(
             format!("a load of {load} exceeds the activation threshold {threshold}")
         });
     }
-    trail.change(Stage::Activation, Rule::NotActivated, wanted, 0, || {
+    trail.change(Stage::Activation, Rule::NotActivated, wanted, wanted.min(planned.unwrap_or(0)), || {
         format!("a load of {load} does not exceed the activation threshold {threshold}")
     })
 }

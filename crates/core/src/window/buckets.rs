@@ -26,6 +26,13 @@ const WEIGHT_PRECISION: f64 = 0.9999;
 /// Averages are cut to this many decimal places (knative `bucketing.go`, `precision`).
 const PRECISION: f64 = 1e6;
 
+/// The largest sample; a window of them sums up to a finite number.
+const LARGEST: f64 = 1e300;
+/// Seconds beyond any clock, and far enough from the ends of the integers to calculate with.
+const FARTHEST: i64 = i64::MAX / 1_000_000;
+/// Where what leaves the window exceeds what stays by this factor, the running total has lost the digits of the rest.
+const CANCELLATION: f64 = 1e6;
+
 /// A ring of one-second buckets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -52,6 +59,11 @@ impl Buckets {
         self.seconds.len() == seconds.clamp(1, MAX_SECONDS)
             && self.total.is_finite()
             && self.seconds.iter().all(|bucket| bucket.is_finite())
+            && match (self.first_write, self.last_write) {
+                (None, None) => true,
+                (Some(first), Some(last)) => first <= last && first > -FARTHEST && last < FARTHEST,
+                _ => false,
+            }
     }
 
     /// Whether nothing was written for more than a window; with `at_edge` for exactly one window, too.
@@ -72,6 +84,7 @@ impl Buckets {
         if !value.is_finite() {
             return;
         }
+        let value = value.min(LARGEST);
         let second = now.second();
         if let Some(last) = self.last_write
             && second.saturating_add(self.length()) <= last
@@ -88,6 +101,16 @@ impl Buckets {
         self.seconds[index] += value;
         self.total += value;
         self.last_value = self.seconds[index];
+    }
+
+    /// Sets the value of a second, in place of what it has.
+    pub fn replace(&mut self, now: Timestamp, value: f64) {
+        if value.is_finite() && self.last_write == Some(now.second()) {
+            let index = self.index(now.second());
+            self.seconds[index] = 0.0;
+            self.total = self.seconds.iter().sum();
+        }
+        self.record(now, value);
     }
 
     /// Fills the seconds between the last write and `now` with the last value, as far as the window reaches.
@@ -150,10 +173,15 @@ impl Buckets {
                 self.first_write = Some(second);
             }
             Some(last) => {
+                let mut left = 0.0;
                 for passed in last + 1..=second {
                     let index = self.index(passed);
+                    left += self.seconds[index];
                     self.total -= self.seconds[index];
                     self.seconds[index] = 0.0;
+                }
+                if left > self.total * CANCELLATION {
+                    self.total = self.seconds.iter().sum();
                 }
             }
             None => {}
@@ -235,6 +263,27 @@ mod tests {
         let average = filled(4, &[(0, 10.0), (1, 10.0), (2, 5.0), (3, 5.0)]).weighted(at(3));
         let expected = 5.0 * 0.9 + 5.0 * 0.09 + 10.0 * 0.009 + 10.0 * 0.0009;
         assert!((average - expected).abs() < 1e-9, "{average} against {expected}");
+    }
+
+    #[test]
+    fn an_absurd_sample_leaves_no_trace_once_it_has_left_the_window() {
+        let mut buckets = filled(3, &[(0, 1e18), (1, 5.0), (2, 5.0), (3, 5.0)]);
+        assert_eq!(buckets.linear(at(3)), 5.0);
+        for second in 4..8 {
+            buckets.record(at(second), f64::MAX);
+        }
+        assert!(buckets.linear(at(7)).is_finite());
+        for second in 8..12 {
+            buckets.record(at(second), 5.0);
+        }
+        assert_eq!(buckets.linear(at(11)), 5.0);
+    }
+
+    #[test]
+    fn replacing_a_second_does_not_add_to_it() {
+        let mut buckets = filled(5, &[(0, 10.0), (1, 10.0)]);
+        buckets.replace(at(1), 20.0);
+        assert_eq!(buckets.linear(at(1)), 15.0);
     }
 
     #[test]

@@ -7,6 +7,9 @@ use std::collections::VecDeque;
 /// Knative's decider runs every two seconds, and its delay window has buckets of that length.
 const GRANULARITY_SECONDS: i64 = 2;
 
+/// Knative's longest delay (`pkg/apis/autoscaling`, one hour), in buckets; it bounds the queue.
+const MAX_BUCKETS: i64 = 3600 / GRANULARITY_SECONDS;
+
 /// The largest of the values recorded within a span; two values of one bucket keep the larger.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SlidingMaximum {
@@ -19,9 +22,12 @@ impl SlidingMaximum {
     /// A window of `delay`, rounded up to whole buckets.
     #[must_use]
     pub fn new(delay: Span) -> Self {
-        let granularity = GRANULARITY_SECONDS * 1_000_000;
-        let buckets = (delay.0.max(0) + granularity - 1) / granularity;
-        Self { buckets: buckets.max(1), maxima: VecDeque::new() }
+        Self { buckets: buckets(delay), maxima: VecDeque::new() }
+    }
+
+    /// Takes a changed delay, and keeps what was recorded.
+    pub fn set_delay(&mut self, delay: Span) {
+        self.buckets = buckets(delay);
     }
 
     /// Records a value and answers the maximum.
@@ -39,6 +45,12 @@ impl SlidingMaximum {
         }
         self.maxima.front().map_or(value, |&(_, maximum)| maximum)
     }
+}
+
+/// Whole buckets of a delay, rounded up.
+fn buckets(delay: Span) -> i64 {
+    let granularity = GRANULARITY_SECONDS * 1_000_000;
+    (delay.0.clamp(0, MAX_BUCKETS * granularity) + granularity - 1).div_euclid(granularity).max(1)
 }
 
 #[cfg(test)]

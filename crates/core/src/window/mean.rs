@@ -1,6 +1,7 @@
 //! AIBrix's window: the plain mean of the seconds that were written, the last write of a second winning
 //! (aibrix `pkg/controller/podautoscaler/types/metrics.go`). An empty window is absent here, where AIBrix reads zero.
 
+use crate::stage::log::LONGEST;
 use crate::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -34,7 +35,7 @@ impl MeanWindow {
     }
 
     fn prune(&mut self, now: Timestamp, window: Span) {
-        let oldest = (now - window).second();
+        let oldest = (now - window.min(LONGEST)).second();
         while self.samples.front().is_some_and(|&(second, _)| second < oldest) {
             self.samples.pop_front();
         }
