@@ -61,7 +61,11 @@ impl Reading {
     pub fn checked(&self) -> Self {
         match self {
             Self::Fresh(value) => Self::load(*value),
-            other => other.clone(),
+            Self::Stale { value, .. } => match Self::load(*value) {
+                Self::Fresh(_) => self.clone(),
+                unsound => unsound,
+            },
+            Self::Absent(_) => self.clone(),
         }
     }
 }

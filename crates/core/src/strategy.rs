@@ -235,6 +235,7 @@ fn hybrid(
             Answer { wanted: Some(raised), planned, ..reactive }
         }
         None if fresh && spec.sources.is_empty() => {
+            trail.push(Stage::Recommendation, rule, None, floor, "no metric stands beside the plan");
             Answer { wanted: Some(floor), because: "plan".to_owned(), planned, ..reactive }
         }
         None => {

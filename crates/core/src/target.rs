@@ -169,7 +169,7 @@ fn staged(
     let wanted = match (fallback, formed) {
         (Some(fallback), _) => {
             let detail = format!("metrics have been gone for {} s or more", fallback.after.as_secs());
-            trail.push(Stage::Fallback, Rule::Fallback, answer.wanted.or(Some(current)), fallback.replicas, detail);
+            trail.push(Stage::Fallback, Rule::Fallback, answer.wanted, fallback.replicas, detail);
             fallback.replicas
         }
         (None, Some(wanted)) => settled(spec, state, now, seen, wanted, answer.planned, trail),
