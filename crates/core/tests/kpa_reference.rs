@@ -73,7 +73,8 @@ struct Decider {
     target: f64,
     stable: Window,
     panic: Window,
-    panic_since: Option<f64>,
+    // In milliseconds: a sum of seconds in floating point would miss the edge of the window.
+    panic_since: Option<i64>,
     max_panic: f64,
     delayed: Vec<(i64, f64)>,
 }
@@ -84,7 +85,7 @@ impl Decider {
         Self {
             stable: window(settings.stable_window),
             panic: window(settings.panic_window),
-            panic_since: (ready > 1).then_some(now),
+            panic_since: (ready > 1).then_some(millis(now)),
             max_panic: f64::from(ready),
             delayed: Vec::new(),
             settings,
@@ -115,8 +116,8 @@ impl Decider {
         };
         let over = dp / r >= self.settings.panic_threshold;
         if over {
-            self.panic_since = Some(now);
-        } else if self.panic_since.is_some_and(|since| since + self.settings.stable_window.as_secs() < now) {
+            self.panic_since = Some(millis(now));
+        } else if self.panic_since.is_some_and(|since| since + self.stable.length * 1000 < millis(now)) {
             self.panic_since = None;
             self.max_panic = 0.0;
         }
@@ -142,6 +143,10 @@ impl Decider {
         };
         Some((wanted as u32, self.panic_since.is_some(), excess))
     }
+}
+
+fn millis(seconds: f64) -> i64 {
+    (seconds * 1000.0).round() as i64
 }
 
 /// One turn: milliseconds since the last, quarters of load where there is a sample, ready replicas, whether to decide.
@@ -181,7 +186,7 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_decider_agrees_with_the_naive_one(
