@@ -22,7 +22,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// A prompt of 131 072 tokens takes about a megabyte as words; this leaves room for long ones.
 const MAX_BODY_BYTES: usize = 16 << 20;
 /// The page that `garbage-metrics` serves: cut off in a label, and not text.
-const GARBAGE: &[u8] = b"# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running{engine=\"0\" 1.0.0\n\xff\xfe\0 }{";
+const GARBAGE: &[u8] =
+    b"# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running{engine=\"0\" 1.0.0\n\xff\xfe\0 }{";
 
 /// What the handlers share.
 #[derive(Debug)]

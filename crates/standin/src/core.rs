@@ -5,7 +5,9 @@
 //! a slow reader costs no memory and simply gets several tokens at once.
 
 use crate::metrics::Metrics;
-use engine_model::{Counters, Engine, EngineSpec, Event, EventKind, Gauges, Iteration, Rejected, Request, Sink, Ticket, Time};
+use engine_model::{
+    Counters, Engine, EngineSpec, Event, EventKind, Gauges, Iteration, Rejected, Request, Sink, Ticket, Time,
+};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
@@ -136,11 +138,7 @@ impl Core {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let mut state = self.lock();
         state.advance(self.now());
-        Snapshot {
-            gauges: state.engine.gauges(),
-            counters: state.engine.counters(),
-            metrics: state.metrics.clone(),
-        }
+        Snapshot { gauges: state.engine.gauges(), counters: state.engine.counters(), metrics: state.metrics.clone() }
     }
 
     /// Returns once no request is in the engine.

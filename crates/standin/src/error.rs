@@ -48,7 +48,9 @@ impl From<Rejected> for ApiError {
     fn from(rejected: Rejected) -> Self {
         match rejected {
             Rejected::QueueFull { .. } => Self::unavailable(rejected.to_string()),
-            Rejected::ContextTooLong { .. } | Rejected::KvTooSmall { .. } => Self::bad("max_tokens", rejected.to_string()),
+            Rejected::ContextTooLong { .. } | Rejected::KvTooSmall { .. } => {
+                Self::bad("max_tokens", rejected.to_string())
+            }
         }
     }
 }

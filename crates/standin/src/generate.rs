@@ -136,5 +136,7 @@ impl App {
 fn prefix_hit(headers: &HeaderMap) -> Result<u32, ApiError> {
     let Some(value) = headers.get(PREFIX_HEADER) else { return Ok(0) };
     let tokens = value.to_str().ok().and_then(|text| text.trim().parse().ok());
-    tokens.ok_or_else(|| ApiError::status(StatusCode::BAD_REQUEST, format!("{PREFIX_HEADER}: a number of tokens is allowed")))
+    tokens.ok_or_else(|| {
+        ApiError::status(StatusCode::BAD_REQUEST, format!("{PREFIX_HEADER}: a number of tokens is allowed"))
+    })
 }

@@ -94,7 +94,11 @@ impl Page<'_> {
     fn lengths(&mut self, snapshot: &Snapshot) {
         let metrics = &snapshot.metrics;
         self.histogram("request_prompt_tokens", "Number of prefill tokens processed.", &metrics.prompt_tokens);
-        self.histogram("request_generation_tokens", "Number of generation tokens processed.", &metrics.generation_tokens);
+        self.histogram(
+            "request_generation_tokens",
+            "Number of generation tokens processed.",
+            &metrics.generation_tokens,
+        );
         self.histogram("iteration_tokens_total", "Number of tokens per engine step.", &metrics.iteration_tokens);
         let most = "Maximum number of requested generation tokens.";
         self.histogram("request_max_num_generation_tokens", most, &metrics.max_tokens);

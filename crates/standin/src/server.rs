@@ -73,11 +73,7 @@ pub async fn run(
 
 /// Serves on an open `listener`, without a start-up delay, until `shutdown` resolves and running requests have
 /// finished or their time is up. `host` and `port` of the configuration are not used.
-pub async fn serve(
-    config: Config,
-    listener: TcpListener,
-    shutdown: impl Future<Output = ()>,
-) -> Result<(), RunError> {
+pub async fn serve(config: Config, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
     let app = Arc::new(app(config)?);
     let mut server = Server::new(&app);
     let pace = app.core.pace();

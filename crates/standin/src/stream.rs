@@ -60,7 +60,10 @@ impl Answer {
             }
             Form::Chat => {
                 let message = json!({"role": "assistant", "content": text});
-                ("chat.completion", json!({"index": 0, "message": message, "logprobs": null, "finish_reason": "length"}))
+                (
+                    "chat.completion",
+                    json!({"index": 0, "message": message, "logprobs": null, "finish_reason": "length"}),
+                )
             }
         };
         let mut answer = self.frame(object, &json!([choice]));

@@ -126,12 +126,14 @@ where
 pub async fn models(url: &str, api_key: Option<&str>) -> Result<Vec<String>, ClientError> {
     let base = url.trim_end_matches('/').trim_end_matches("/v1");
     let refuse = |error: &dyn std::fmt::Display| ClientError::Setup(format!("{base}/v1/models: {error}"));
-    let client = reqwest::Client::builder().timeout(MODELS_TIMEOUT).no_proxy().build().map_err(|error| refuse(&error))?;
+    let client =
+        reqwest::Client::builder().timeout(MODELS_TIMEOUT).no_proxy().build().map_err(|error| refuse(&error))?;
     let mut request = client.get(format!("{base}/v1/models"));
     if let Some(key) = api_key {
         request = request.bearer_auth(key);
     }
-    let response = request.send().await.and_then(reqwest::Response::error_for_status).map_err(|error| refuse(&error))?;
+    let response =
+        request.send().await.and_then(reqwest::Response::error_for_status).map_err(|error| refuse(&error))?;
     let body = response.bytes().await.map_err(|error| refuse(&error))?;
     let list: serde_json::Value = serde_json::from_slice(&body).map_err(|error| refuse(&error))?;
     let entries = list["data"].as_array().map(Vec::as_slice).unwrap_or_default();
