@@ -20,8 +20,8 @@ pub struct ApaState {
     window: MeanWindow,
     // Whether the window holds totals; it is begun anew when the source changes its nature.
     fleet_wide: bool,
-    // The last second that had a value.
-    last_sample: Option<i64>,
+    // Whether the latest tick had a value.
+    sampled: bool,
 }
 
 /// What one decision needs to know.
@@ -38,14 +38,15 @@ pub(crate) struct Context<'a> {
 impl ApaState {
     /// Takes the sample of one tick, where there is one.
     pub(crate) fn record(&mut self, context: &Context<'_>, trail: &mut Trail) {
-        match signal::read(context.source, context.seen) {
+        let signal = signal::read(context.source, context.seen);
+        self.sampled = signal.is_ok();
+        match signal {
             Ok(signal) => {
                 let (value, fleet_wide) = sample(&signal, context.source.target, trail);
                 if self.fleet_wide != fleet_wide {
-                    *self = Self { fleet_wide, ..Self::default() };
+                    *self = Self { fleet_wide, sampled: true, ..Self::default() };
                 }
                 self.window.record(context.now, context.settings.window, value);
-                self.last_sample = Some(context.now.second());
             }
             Err(why) => trail.push(Stage::Observe, Rule::MetricAbsent, None, None, why),
         }
@@ -54,7 +55,7 @@ impl ApaState {
     /// Decides. The error says why there is no answer.
     pub(crate) fn decide(&mut self, context: &Context<'_>, trail: &mut Trail) -> Result<u32, String> {
         let key = &context.source.key;
-        if self.last_sample != Some(context.now.second()) {
+        if !self.sampled {
             return Err(format!("{key}: no value at this tick"));
         }
         let value =
@@ -89,17 +90,20 @@ impl ApaState {
 
     #[allow(clippy::unused_self, reason = "reads as a step of the decision")]
     fn bounded(&self, context: &Context<'_>, grows: bool, wanted: u32, trail: &mut Trail) -> u32 {
+        let Apa { max_scale_up_rate: up, max_scale_down_rate: down, .. } = context.settings;
         let before = f64::from(context.replicas_before);
         let replicas = context.seen.replicas;
-        if grows {
-            let limit = ceil(context.settings.max_scale_up_rate * before).unwrap_or(replicas).max(replicas);
-            return trail.change(Stage::Recommendation, Rule::ScaleUpLimit, wanted, wanted.min(limit), || {
-                format!("at most {} × the {before} replicas of 10 s ago", context.settings.max_scale_up_rate)
-            });
+        // Above target, too, the answer may be below what exists: ready replicas are multiplied, and others may be stuck.
+        let floor = ceil((before / down).floor()).unwrap_or(replicas).min(replicas);
+        let wanted = trail.change(Stage::Recommendation, Rule::ScaleDownLimit, wanted, wanted.max(floor), || {
+            format!("at least 1/{down} of the {before} replicas of 10 s ago")
+        });
+        if !grows {
+            return wanted;
         }
-        let floor = ceil((before / context.settings.max_scale_down_rate).floor()).unwrap_or(replicas).min(replicas);
-        trail.change(Stage::Recommendation, Rule::ScaleDownLimit, wanted, wanted.max(floor), || {
-            format!("at least 1/{} of the {before} replicas of 10 s ago", context.settings.max_scale_down_rate)
+        let limit = ceil(up * before).unwrap_or(replicas).max(replicas);
+        trail.change(Stage::Recommendation, Rule::ScaleUpLimit, wanted, wanted.min(limit), || {
+            format!("at most {up} × the {before} replicas of 10 s ago")
         })
     }
 }

@@ -101,15 +101,26 @@ impl Fleet {
         FleetState { version: VERSION, targets }
     }
 
-    /// Takes a saved memory. One of another version is not used: answers whether it was.
+    /// Takes a saved memory, and goes on as if there had been no break. One of another version is not used: answers
+    /// whether it was.
     pub fn restore(&mut self, state: FleetState) -> bool {
+        self.take_over(state, false)
+    }
+
+    /// Takes a saved memory after a break, as a restarted controller does: where the break has outlived everything that
+    /// would hold the replicas, the first tick is as careful as a fresh start.
+    pub fn resume(&mut self, state: FleetState) -> bool {
+        self.take_over(state, true)
+    }
+
+    fn take_over(&mut self, state: FleetState, resumed: bool) -> bool {
         if state.version != VERSION {
             return false;
         }
         for (name, state) in state.targets {
             if let Some(target) = self.targets.get_mut(&name) {
                 target.state = state;
-                target.resumed = true;
+                target.resumed = resumed;
             }
         }
         true

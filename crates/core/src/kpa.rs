@@ -20,6 +20,9 @@ pub struct KpaState {
     panic_since: Option<Timestamp>,
     max_panic: u32,
     delay: Option<SlidingMaximum>,
+    // Whether the latest tick had a value.
+    #[serde(default)]
+    sampled: bool,
 }
 
 /// What the decider answers.
@@ -55,6 +58,7 @@ impl KpaState {
             panic_since: (ready > 1).then_some(now),
             max_panic: ready,
             delay: (settings.scale_down_delay > Span::ZERO).then(|| SlidingMaximum::new(settings.scale_down_delay)),
+            sampled: false,
         }
     }
 
@@ -80,7 +84,9 @@ impl KpaState {
 
     /// Takes the sample of one tick, where there is one.
     pub(crate) fn record(&mut self, context: &Context<'_>, trail: &mut Trail) {
-        match signal::read(context.source, context.seen) {
+        let signal = signal::read(context.source, context.seen);
+        self.sampled = signal.is_ok();
+        match signal {
             Ok(signal) => {
                 let total = fleet_total(&signal, target(context), trail);
                 for window in [&mut self.stable, &mut self.panic] {
@@ -121,12 +127,11 @@ impl KpaState {
                 format!("wanted within the last {} s", settings.scale_down_delay.as_secs())
             });
         }
-        let sampled = self.stable.last_write() == Some(context.now.second());
         Ok(KpaAnswer {
             wanted,
             panic: self.panic_since.is_some(),
             figures,
-            stale: !sampled && !settings.knative_silence,
+            stale: !self.sampled && !settings.knative_silence,
         })
     }
 

@@ -2,6 +2,7 @@
 
 use crate::apa::ApaState;
 use crate::kpa::KpaState;
+use crate::stage::counts::CountLog;
 use crate::stage::log::{ChangeLog, RecommendationLog};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -20,8 +21,12 @@ pub struct TargetState {
     pub last_tick: Option<Timestamp>,
     /// What was recommended lately.
     pub recommendations: RecommendationLog,
-    /// How the replicas changed lately.
+    /// How the autoscaler changed the replicas lately.
     pub changes: ChangeLog,
+    /// The replicas that ran lately, for rates that refer to the past.
+    pub counts: CountLog,
+    /// Whether the replicas of the start are still to be remembered as a recommendation.
+    pub unseeded: bool,
     /// The replicas that the last decision wanted, or that were last seen.
     pub expected: Option<u32>,
     /// KPA's deciders, by source.
@@ -66,7 +71,7 @@ impl TargetState {
         let mut changes = history.changes.clone();
         changes.sort_by_key(|&(age, _)| std::cmp::Reverse(age));
         for (age, delta) in changes {
-            state.changes.push(first_tick - age, delta, true);
+            state.changes.push(first_tick - age, delta);
         }
         state
     }

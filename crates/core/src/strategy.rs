@@ -95,7 +95,7 @@ pub(crate) fn answer(
         Strategy::Optimizer(settings) => planned(spec, settings, now, plan, trail),
         Strategy::Hybrid(settings, apa) => {
             let reactive = apa_answer(spec, apa, state, now, seen, trail);
-            hybrid(spec, settings, now, plan, reactive, trail)
+            hybrid(spec, settings, now, seen.replicas, plan, reactive, trail)
         }
     }
 }
@@ -154,8 +154,7 @@ fn apa_answer(
     seen: &TargetObservation,
     trail: &mut Trail,
 ) -> Answer {
-    let changed = state.changes.all(now, spec::APA_PERIOD);
-    let before = u32::try_from((i64::from(seen.replicas) - changed).max(0)).unwrap_or(u32::MAX);
+    let before = state.counts.before(now, spec::APA_PERIOD).unwrap_or(seen.replicas);
     let mut answers = Vec::new();
     for source in &spec.sources {
         let context = apa_context(spec, settings, source, now, seen, before);
@@ -212,11 +211,13 @@ fn planned(spec: &Spec, settings: &Planned, now: Timestamp, plan: Option<&Plan>,
     }
 }
 
-/// The plan is a floor under the reactive answer; a stale plan stays one, and without any the reactive answer stands.
+/// The plan is a floor under the reactive answer; a stale plan stays one above zero, but wakes nobody, and without any the
+/// reactive answer stands.
 fn hybrid(
     spec: &Spec,
     settings: &Planned,
     now: Timestamp,
+    current: u32,
     plan: Option<&Plan>,
     reactive: Answer,
     trail: &mut Trail,
@@ -228,6 +229,7 @@ fn hybrid(
     let fresh = now.since(plan.made_at) <= settings.max_age;
     let rule = if fresh { Rule::FromPlan } else { Rule::PlanStale };
     let planned = fresh.then_some(floor);
+    let floor = if fresh || current > 0 { floor } else { 0 };
     match reactive.wanted {
         Some(wanted) => {
             let raised = wanted.max(floor);

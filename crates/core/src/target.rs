@@ -3,7 +3,8 @@
 use crate::fleet::Plan;
 use crate::observe::TargetObservation;
 use crate::schedule::Effective;
-use crate::spec::{Hpa, Mode, Spec, Strategy};
+use crate::spec::{APA_PERIOD, Hpa, Mode, Spec, Strategy};
+use crate::stage::counts::CountLog;
 use crate::stage::{behavior, guards};
 use crate::state::TargetState;
 use crate::strategy::{self, Answer, Start};
@@ -26,7 +27,7 @@ pub(crate) struct Draft {
 pub(crate) struct Target {
     pub(crate) spec: Spec,
     pub(crate) state: TargetState,
-    /// The state was restored, and no tick has used it yet.
+    /// The state was taken over after a break, and no tick has used it yet.
     pub(crate) resumed: bool,
 }
 
@@ -52,15 +53,16 @@ impl Target {
             start
         };
         state.last_tick = Some(now);
-        if let Some(expected) = state.expected.filter(|&expected| expected != seen.replicas) {
-            state.changes.push(now, i64::from(seen.replicas) - i64::from(expected), false);
+        match start {
+            Start::Running => {}
+            Start::WithHistory => {
+                state.counts = CountLog::with_history(now, seen.replicas, &state.changes.ages(now));
+            }
+            Start::Fresh => (state.started, state.unseeded) = (true, true),
         }
+        state.counts.observe(now, seen.replicas);
+        state.counts.prune(now, APA_PERIOD);
         state.expected = Some(seen.replicas);
-        if start == Start::Fresh {
-            // As HPA does: a fresh controller remembers what runs, so that it does not shrink what it does not know.
-            state.started = true;
-            state.recommendations.push(now, seen.replicas);
-        }
         strategy::record(&self.spec, state, now, seen, start, trail);
         now
     }
@@ -74,6 +76,10 @@ impl Target {
         mut trail: Trail,
     ) -> Draft {
         let Self { spec, state, .. } = self;
+        if std::mem::take(&mut state.unseeded) {
+            // As HPA does: a fresh controller remembers what runs, so that it does not shrink what it does not know.
+            state.recommendations.push(now, seen.replicas);
+        }
         let effective = spec.schedules.effective(now, spec.bounds);
         if is_outside(&effective, seen.replicas) {
             // Metrics are not asked, as in HPA and AIBrix; only KPA's panic goes on, so that it knows the load later.
@@ -98,7 +104,8 @@ impl Target {
     pub(crate) fn commit(&mut self, now: Timestamp, replicas: u32, draft: Draft) -> TargetDecision {
         let desired = draft.desired;
         if self.spec.mode == Mode::Apply && desired != replicas {
-            self.state.changes.push(now, i64::from(desired) - i64::from(replicas), true);
+            self.remember_change(now, i64::from(desired) - i64::from(replicas));
+            self.state.counts.decide(now, desired);
             self.state.expected = Some(desired);
         }
         TargetDecision {
@@ -112,6 +119,17 @@ impl Target {
             kpa: draft.kpa,
             next_edge: self.spec.schedules.next_edge(now),
         }
+    }
+}
+
+impl Target {
+    /// Kubernetes re-uses the entries of its list of changes, which shows in the limits where the two directions have
+    /// different periods; HPA's answers follow it to the number.
+    fn remember_change(&mut self, now: Timestamp, delta: i64) {
+        let Strategy::Hpa(_) = self.spec.strategy else { return self.state.changes.push(now, delta) };
+        let rules = if delta > 0 { &self.spec.behavior.up } else { &self.spec.behavior.down };
+        let longest = rules.policies.iter().map(|policy| policy.period).max().unwrap_or(Span::ZERO);
+        self.state.changes.replace_outdated(now, delta, longest);
     }
 }
 
@@ -223,6 +241,9 @@ fn explain(answer: &Answer, current: u32, desired: u32, trail: &Trail) -> String
     };
     let direction = match desired.cmp(&current) {
         std::cmp::Ordering::Greater => format!("{} above target", answer.because),
+        std::cmp::Ordering::Less if trail.steps().iter().any(|step| step.rule == Rule::AboveTarget) => {
+            format!("{} above target, and fewer replicas than exist are enough", answer.because)
+        }
         std::cmp::Ordering::Less => "all metrics below target".to_owned(),
         std::cmp::Ordering::Equal => "stable".to_owned(),
     };

@@ -156,3 +156,26 @@ fn a_scale_down_waits_for_the_highest_of_its_cooldown() {
     }
     assert_eq!(lone.step(300.0, loads(&[1.0; 4])).desired, 2);
 }
+
+#[test]
+fn a_world_that_does_not_follow_cannot_make_the_limits_run_away() {
+    let mut lone = Lone::with_history(per_replica(), 0.0, &[], &[]);
+    for tick in 0..20 {
+        assert_eq!(lone.step(f64::from(tick) * 5.0, loads(&[100.0; 3])).desired, 6, "tick {tick}");
+    }
+    assert_eq!(
+        lone.step(1000.0, loads(&[0.0; 3])).recommendation,
+        Some(1),
+        "half of what runs, not of what was wanted"
+    );
+}
+
+#[test]
+fn above_target_with_stuck_replicas_the_way_down_is_bounded_and_explained() {
+    let mut pods = vec![pod("ready").load(16.0)];
+    pods.extend((0..6).map(|index| pod(&format!("stuck-{index}")).starting(-10_000.0)));
+    let decision = once(per_replica(), seen(7).pods(pods));
+    assert_eq!((decision.recommendation, decision.desired), (Some(3), 3), "⌊7 / 2⌋");
+    assert!(names(&decision, Stage::Recommendation, Rule::ScaleDownLimit));
+    assert!(decision.reason.contains("above target"), "{}", decision.reason);
+}

@@ -72,6 +72,15 @@ mod averages {
     }
 
     #[test]
+    fn fractions_of_a_thousandth_are_rounded_up_and_decimals_taken_as_written() {
+        let exact = |values: &[f64], target: f64| {
+            recommend(Spec { tolerance: Tolerance::both(0.0), ..average(target) }, loads(values))
+        };
+        assert_eq!(exact(&[0.0011; 2], 0.001), Some(4), "2 thousandths each");
+        assert_eq!(exact(&[0.3; 2], 0.1), Some(6), "300.00000000000006 thousandths are 300");
+    }
+
+    #[test]
     fn the_ratio_multiplies_the_pods() {
         assert_eq!(recommend(average(15.0), loads(&[20.0, 10.0, 30.0])), Some(4));
         assert_eq!(recommend(average(50.0), loads(&[10.0; 5])), Some(1));
@@ -316,6 +325,13 @@ mod cpu_start_up {
     fn without_readiness_or_a_start_it_does_not_count() {
         assert!(!counts(Pod { ready: None, ..aged(1000.0) }));
         assert!(!counts(Pod { started_at: None, ..aged(1000.0) }));
+    }
+
+    #[test]
+    fn a_condition_without_a_time_changed_before_everything() {
+        assert!(counts(Pod { ready_at: None, ..aged(10.0) }));
+        assert!(!counts(Pod { ready_at: None, ..aged(10.0).unready() }));
+        assert!(!counts(Pod { ready_at: None, ..aged(1000.0).unready() }));
     }
 
     #[test]

@@ -91,6 +91,13 @@ mod stabilization {
     }
 
     #[test]
+    fn a_fresh_start_is_remembered_as_of_its_first_decision() {
+        let mut lone = Lone::new(with(windows(0, 300)));
+        lone.record(NOW, seen(8).total(5.0));
+        assert_eq!(lone.step(NOW + 400.0, seen(8).total(5.0)).desired, 8);
+    }
+
+    #[test]
     fn a_fresh_start_remembers_what_runs() {
         let mut lone = Lone::new(with(windows(0, 300)));
         for tick in 0..20 {
@@ -134,6 +141,16 @@ mod policies {
         assert_eq!(decide(down(Select::Max, &[percent(25, 60)]), 7, 1, &[], &[]).desired, 5);
         assert_eq!(decide(down(Select::Max, &[percent(100, 60)]), 7, 0, &[], &[]).desired, 0);
         assert_eq!(decide(down(Select::Max, &[pods(3, 60)]), 7, 1, &[], &[]).desired, 4);
+    }
+
+    #[test]
+    fn a_new_change_takes_the_place_of_one_that_its_direction_no_longer_asks_about() {
+        let behavior = Behavior { up: rules(Select::Max, &[pods(4, 15)]), down: rules(Select::Max, &[pods(2, 60)]) };
+        let mut lone = Lone::with_history(with(behavior), 0.0, &[], &[]);
+        assert_eq!(lone.step(0.0, seen(4).total(20.0)).desired, 8);
+        assert_eq!(lone.step(30.0, seen(8).total(20.0)).desired, 12);
+        // 12 less the 4 of 30 s ago; those of 45 s ago were overwritten, though the down policy looks back 60 s.
+        assert_eq!(lone.step(45.0, seen(12).total(1.0)).desired, 6);
     }
 
     #[test]

@@ -95,6 +95,28 @@ mod zero {
     }
 
     #[test]
+    fn without_a_threshold_the_strategys_answer_stands() {
+        let leftover = pod("leftover").cpu(1, 1000);
+        let source = || vec![cpu_utilization(50.0)];
+        let idle = once(spec(hpa(), source()), seen(0).pods(vec![leftover]));
+        assert_eq!((idle.recommendation, idle.desired), (Some(0), 0), "a pod on its way out wakes nobody");
+        let unready = pod("p").load(20.0).unready();
+        let wanted = once(spec(hpa(), vec![per_pod(10.0)]), seen(0).pods(vec![unready]));
+        assert_eq!((wanted.recommendation, wanted.desired), (Some(2), 2));
+    }
+
+    #[test]
+    fn an_unknown_load_is_not_a_load_of_zero() {
+        let kpa = Spec { activation: Some(1.0), ..spec(Strategy::Kpa(aibrix_kpa()), vec![external(10.0)]) };
+        let mut lone = Lone::new(kpa);
+        lone.record(0.0, seen(0).total(30.0));
+        let blind = lone.step(1.0, seen(0).absent(LOAD));
+        assert_eq!(blind.desired, 0);
+        let step = blind.trail.iter().find(|step| step.rule == Rule::NotActivated).unwrap();
+        assert!(step.detail.contains("no load is known"), "{}", step.detail);
+    }
+
+    #[test]
     fn the_threshold_does_not_matter_above_zero() {
         assert_eq!(once(Spec { activation: Some(50.0), ..plain() }, seen(1).total(3.0)).desired, 3);
     }

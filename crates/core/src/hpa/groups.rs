@@ -80,10 +80,10 @@ impl<'a> Groups<'a> {
 /// measured for a whole window since it became ready; or older and never ready.
 fn starting_up(context: &Context<'_>, pod: &Pod) -> bool {
     let (Some(ready), Some(started)) = (pod.ready, pod.started_at) else { return true };
-    let changed = pod.ready_at.unwrap_or(started);
+    // A condition that does not say when it changed has Kubernetes' zero time, which is before everything.
     if started + context.settings.cpu_initialization > context.now {
-        !ready || pod.usage_at < changed + pod.usage_window
+        !ready || pod.ready_at.is_some_and(|changed| pod.usage_at < changed + pod.usage_window)
     } else {
-        !ready && started + context.settings.initial_readiness > changed
+        !ready && pod.ready_at.is_none_or(|changed| started + context.settings.initial_readiness > changed)
     }
 }

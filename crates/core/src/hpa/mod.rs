@@ -48,8 +48,12 @@ pub(crate) fn ceil(value: f64) -> Option<u32> {
     Some(if value >= f64::from(MAX_REPLICAS) { MAX_REPLICAS } else { value.ceil().max(0.0) as u32 })
 }
 
-/// Whole thousandths of a value.
+/// Whole thousandths of a value, rounded up as Kubernetes' quantities are. A decimal that binary floating point holds
+/// only nearly is taken for the decimal.
 #[allow(clippy::cast_possible_truncation, reason = "a float to integer cast saturates")]
 pub(crate) fn milli(value: f64) -> i64 {
-    (value * 1000.0).round() as i64
+    let scaled = value * 1000.0;
+    let nearest = scaled.round();
+    let exact = (scaled - nearest).abs() <= nearest.abs() * 1e-12;
+    (if exact { nearest } else { scaled.ceil() }) as i64
 }

@@ -69,7 +69,7 @@ pub(crate) fn limit_rate(
 fn policy_limit(rules: &ScalingRules, grows: bool, changes: &ChangeLog, now: Timestamp, current: u32) -> Option<u32> {
     let limits = rules.policies.iter().map(|policy| {
         // What the autoscaler itself added and removed within the period is taken back.
-        let start = i64::from(current) - changes.own(now, policy.period);
+        let start = i64::from(current) - changes.sum(now, policy.period);
         let value = i64::from(policy.value);
         let limit = match (policy.kind, grows) {
             (PolicyKind::Pods, true) => start.saturating_add(value),

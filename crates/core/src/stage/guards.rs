@@ -27,8 +27,9 @@ pub(crate) fn pending(deadline: Span, now: Timestamp, seen: &TargetObservation, 
     })
 }
 
-/// Leaves zero only for a load above the threshold, and then for at least one replica; or for a plan, which knows of a
-/// load that is still to come.
+/// Leaves zero only for a load above the threshold, where there is one; or for a plan, which knows of a load that is
+/// still to come. Without a threshold the strategy's answer stands. Requests that wait for a replica are a load that no
+/// metric has seen yet, and wake at least one.
 pub(crate) fn activation(
     spec: &Spec,
     seen: &TargetObservation,
@@ -40,8 +41,18 @@ pub(crate) fn activation(
     if seen.replicas != 0 {
         return wanted;
     }
-    let threshold = spec.activation.unwrap_or(0.0);
-    let load = load.unwrap_or(0.0).max(seen.held.unwrap_or(0.0));
+    let held = seen.held.filter(|&held| held > 0.0);
+    let Some(threshold) = spec.activation else {
+        let Some(held) = held else { return wanted };
+        return trail.change(Stage::Activation, Rule::Activated, wanted, wanted.max(1), || {
+            format!("{held} requests are held at the gateway")
+        });
+    };
+    let Some(load) = load.into_iter().chain(held).reduce(f64::max) else {
+        return trail.change(Stage::Activation, Rule::NotActivated, wanted, wanted.min(planned.unwrap_or(0)), || {
+            format!("no load is known, and the activation threshold is {threshold}")
+        });
+    };
     if load > threshold {
         return trail.change(Stage::Activation, Rule::Activated, wanted, wanted.max(1), || {
             format!("a load of {load} exceeds the activation threshold {threshold}")

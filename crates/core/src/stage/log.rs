@@ -61,37 +61,49 @@ impl RecommendationLog {
     }
 }
 
-/// Changes of the replica count by time.
+/// The autoscaler's own changes of the replica count.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ChangeLog {
-    // (time, replicas added, whether the autoscaler did it), ascending by time.
-    entries: VecDeque<(Timestamp, i64, bool)>,
+    // (time, replicas added), in the order of Kubernetes' list, where a new entry may take the place of an old one.
+    entries: VecDeque<(Timestamp, i64)>,
 }
 
 impl ChangeLog {
-    /// Appends a change of `delta` replicas; `own` where the autoscaler made it.
-    pub fn push(&mut self, at: Timestamp, delta: i64, own: bool) {
-        self.entries.push_back((at, delta, own));
-        let oldest = at - LONGEST;
-        while self.entries.front().is_some_and(|&(time, ..)| time < oldest) || self.entries.len() > MAX_ENTRIES {
+    /// Appends a change of `delta` replicas.
+    pub fn push(&mut self, at: Timestamp, delta: i64) {
+        self.entries.push_back((at, delta));
+        self.forget(at);
+    }
+
+    /// Takes a change as Kubernetes does (`storeScaleEvent`): it takes the place of the last entry of its direction that
+    /// is older than `longest`, the longest period of that direction's policies.
+    pub fn replace_outdated(&mut self, at: Timestamp, delta: i64, longest: Span) {
+        let outdated = |&(time, change): &(Timestamp, i64)| (change > 0) == (delta > 0) && time < at - longest;
+        match self.entries.iter().rposition(outdated) {
+            Some(index) => self.entries[index] = (at, delta),
+            None => self.entries.push_back((at, delta)),
+        }
+        self.forget(at);
+    }
+
+    /// The sum of the changes younger than `period`.
+    #[must_use]
+    pub fn sum(&self, now: Timestamp, period: Span) -> i64 {
+        let young = self.entries.iter().filter(|&&(time, _)| time > now - period);
+        young.map(|&(_, delta)| delta).fold(0, i64::saturating_add)
+    }
+
+    /// The changes with their ages at `now`, in the order that they are kept in.
+    #[must_use]
+    pub fn ages(&self, now: Timestamp) -> Vec<(Span, i64)> {
+        self.entries.iter().map(|&(time, delta)| (now.since(time), delta)).collect()
+    }
+
+    fn forget(&mut self, now: Timestamp) {
+        let oldest = now - LONGEST;
+        self.entries.retain(|&(time, _)| time >= oldest);
+        while self.entries.len() > MAX_ENTRIES {
             self.entries.pop_front();
         }
-    }
-
-    /// The sum of the autoscaler's own changes younger than `period`.
-    #[must_use]
-    pub fn own(&self, now: Timestamp, period: Span) -> i64 {
-        self.sum(now, period, |own| own)
-    }
-
-    /// The sum of everybody's changes younger than `period`.
-    #[must_use]
-    pub fn all(&self, now: Timestamp, period: Span) -> i64 {
-        self.sum(now, period, |_| true)
-    }
-
-    fn sum(&self, now: Timestamp, period: Span, counts: impl Fn(bool) -> bool) -> i64 {
-        let young = self.entries.iter().rev().take_while(|&&(time, ..)| time > now - period);
-        young.filter(|&&(_, _, own)| counts(own)).map(|&(_, delta, _)| delta).fold(0, i64::saturating_add)
     }
 }

@@ -2,5 +2,6 @@
 //! count, gives a count, and appends a step to the trail where it changed something.
 
 pub mod behavior;
+pub mod counts;
 pub mod guards;
 pub mod log;

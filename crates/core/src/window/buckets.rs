@@ -73,12 +73,6 @@ impl Buckets {
         silence > self.length() || (at_edge && silence >= self.length())
     }
 
-    /// The last second that was written.
-    #[must_use]
-    pub fn last_write(&self) -> Option<i64> {
-        self.last_write
-    }
-
     /// Adds a sample. One that is older than the window is dropped.
     pub fn record(&mut self, now: Timestamp, value: f64) {
         if !value.is_finite() {
