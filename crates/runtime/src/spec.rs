@@ -155,7 +155,7 @@ fn downscale_stabilization(flags: &HpaSettings) -> Span {
 
 fn kpa(given: &ResolvedAutoscaler, knobs: Option<&KpaSettings>) -> Kpa {
     let none = KpaSettings::default();
-    let knative = knobs.is_some();
+    let knative = knobs.is_some_and(|knobs| knobs.tolerance == Some(0.0));
     let knobs = knobs.unwrap_or(&none);
     let seconds = |knob: Option<f64>, own: Duration| knob.map_or(span(own), Span::from_secs);
     Kpa {

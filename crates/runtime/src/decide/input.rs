@@ -36,7 +36,8 @@ pub struct Input {
 pub struct Settings {
     /// Kubernetes' HPA controller.
     pub hpa: HpaSettings,
-    /// Knative's autoscaler; given, it means Knative's own behaviour.
+    /// Knative's autoscaler. A `tolerance` of 0 means Knative's own behaviour throughout, also towards silence: a window
+    /// without a sample is then a load of zero.
     pub kpa: Option<KpaSettings>,
 }
 
@@ -199,7 +200,7 @@ pub struct Target {
 
 /// One value, several, or none.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "not a value; allowed: a number, null, or a list of them")]
 pub enum Values {
     /// Several values, which are summed.
     Many(Vec<Option<f64>>),
@@ -247,7 +248,7 @@ pub struct Pod {
 
 /// A quantity as text, or as a plain number.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "not a quantity; allowed: text such as 250m or 1Gi, a number, or null")]
 pub enum QuantityInput {
     /// `250m`, `1Gi`.
     Text(String),

@@ -49,6 +49,7 @@ const FARTHEST_SECONDS: f64 = 1e11;
 /// Runs an input.
 pub fn run(input: &Input, options: Options) -> Result<Outcome, DecideError> {
     let clock = Clock { epoch: epoch(input)? };
+    super::limits::check(input)?;
     let mut warnings = Vec::new();
     let autoscalers = autoscalers(input, &mut warnings)?;
     let lone = input.autoscaler.is_some();
@@ -89,7 +90,7 @@ fn ticks(
         if !tick.at.is_finite() || tick.at.abs() > FARTHEST_SECONDS {
             return Err(form(
                 format!("{path}.at"),
-                format!("{} is out of range; allowed: ±{FARTHEST_SECONDS:e} s", tick.at),
+                format!("{:e} is out of range; allowed: ±{FARTHEST_SECONDS:e} s", tick.at),
             ));
         }
         if tick.at < last {

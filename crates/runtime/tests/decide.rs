@@ -1,0 +1,100 @@
+//! `decide` as its users meet it: inputs as text, answers as lines.
+
+#![allow(clippy::unwrap_used, reason = "a fixture that fails is a failed test")]
+
+use autoscaler_runtime::decide::{self, Options, Outcome};
+use serde_json::{Value, json};
+
+const SOURCE: &str = r#"{"metricSourceType": "external", "targetMetric": "queue", "targetValue": "10"}"#;
+
+fn input(strategy: &str, more: Value, ticks: Value) -> Value {
+    let source: Value = serde_json::from_str(SOURCE).unwrap();
+    let mut input = json!({
+        "autoscaler": {"spec": {"scalingStrategy": strategy, "maxReplicas": 100, "minReplicas": 1, "metricsSources": [source]}},
+        "history": {},
+        "ticks": ticks,
+    });
+    for (key, value) in more.as_object().unwrap() {
+        input[key] = value.clone();
+    }
+    input
+}
+
+fn run(input: &Value) -> Result<Outcome, String> {
+    let parsed = decide::parse(&input.to_string()).map_err(|error| error.to_string())?;
+    decide::run(&parsed, Options::default()).map_err(|error| error.to_string())
+}
+
+fn desired(input: &Value) -> Vec<u32> {
+    run(input).unwrap().lines.iter().map(|line| line.desired).collect()
+}
+
+#[test]
+fn numbers_that_nobody_can_mean_are_refused_with_their_path_and_what_is_allowed() {
+    let tick = json!([{"at": 0, "replicas": 3, "external": {"queue": 30}}]);
+    for (more, path) in [
+        (json!({"settings": {"hpa": {"tolerance": -1}}}), "settings.hpa.tolerance"),
+        (json!({"settings": {"hpa": {"cpuInitializationSeconds": -1}}}), "settings.hpa.cpuInitializationSeconds"),
+        (
+            json!({"settings": {"hpa": {"downscaleStabilizationSeconds": 1e300}}}),
+            "settings.hpa.downscaleStabilizationSeconds",
+        ),
+        (json!({"settings": {"hpa": {"scaleUpLimitFactor": 0}}}), "settings.hpa.scaleUpLimitFactor"),
+        (json!({"settings": {"hpa": {"scaleUpLimitMinimum": -3}}}), "settings.hpa.scaleUpLimitMinimum"),
+        (json!({"settings": {"kpa": {"target": 0}}}), "settings.kpa.target"),
+        (json!({"settings": {"kpa": {"targetBurstCapacity": -2}}}), "settings.kpa.targetBurstCapacity"),
+        (json!({"settings": {"kpa": {"panicThreshold": 0}}}), "settings.kpa.panicThreshold"),
+        (json!({"settings": {"kpa": {"maxScaleDownRate": 0.5}}}), "settings.kpa.maxScaleDownRate"),
+        (
+            json!({"settings": {"kpa": {"stableWindowSeconds": 6, "panicWindowSeconds": 7}}}),
+            "settings.kpa.panicWindowSeconds",
+        ),
+        (json!({"settings": {"kpa": {"scaleDownDelaySeconds": -1}}}), "settings.kpa.scaleDownDelaySeconds"),
+        (json!({"history": {"changes": [{"age": -5, "delta": 2}]}}), "history.changes[0].age"),
+        (json!({"history": {"recommendations": [{"age": -5, "replicas": 2}]}}), "history.recommendations[0].age"),
+    ] {
+        let error = run(&input("HPA", more, tick.clone())).unwrap_err();
+        assert!(error.starts_with(&format!("{path}: ")) && error.contains("allowed: "), "{path}: {error}");
+    }
+}
+
+#[test]
+fn values_of_another_form_say_what_is_allowed() {
+    let bad = input("HPA", json!({}), json!([{"at": 0, "replicas": 3, "external": {"queue": ["30"]}}]));
+    let error = run(&bad).unwrap_err();
+    assert!(error.starts_with("ticks[0].external.queue: ") && error.contains("a number, null, or a list"), "{error}");
+}
+
+#[test]
+fn knobs_without_knatives_tolerance_do_not_make_silence_a_load_of_zero() {
+    let ticks = json!([
+        {"at": 0, "replicas": 4, "external": {"queue": 40}},
+        {"at": 60, "replicas": 4},
+    ]);
+    let windows = json!({"stableWindowSeconds": 60, "panicWindowSeconds": 6, "initialReady": 0});
+    let mut settings = json!({"settings": {"kpa": windows}});
+    let zero_cooldown = |settings: &Value| {
+        let mut input = input("KPA", settings.clone(), ticks.clone());
+        let key = "autoscaling.aibrix.ai/scale-down-cooldown-window";
+        input["autoscaler"]["metadata"] = json!({"annotations": {key: "0s"}});
+        input
+    };
+    assert_eq!(desired(&zero_cooldown(&settings)), [4, 4], "an outage is not zero load");
+    settings["settings"]["kpa"]["tolerance"] = json!(0);
+    assert_eq!(desired(&zero_cooldown(&settings)), [4, 2], "Knative's own rule, within its rate");
+}
+
+#[test]
+fn a_saved_state_goes_on_as_if_there_had_been_no_break() {
+    let ticks = [
+        json!({"at": 0, "replicas": 5, "external": {"queue": 50}}),
+        json!({"at": 400, "replicas": 5, "external": {"queue": 10}}),
+        json!({"at": 900, "replicas": 5, "external": {"queue": 10}}),
+    ];
+    let whole = run(&input("HPA", json!({}), json!(ticks))).unwrap();
+    let first = run(&input("HPA", json!({}), json!(ticks[..1]))).unwrap();
+    let rest = decide::parse(&input("HPA", json!({}), json!(ticks[1..])).to_string()).unwrap();
+    let rest = decide::run(&rest, Options { state: Some(first.state) }).unwrap();
+    let text = |lines: &[decide::output::Line]| serde_json::to_string(lines).unwrap();
+    assert_eq!(text(&whole.lines[1..]), text(&rest.lines));
+}
