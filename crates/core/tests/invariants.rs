@@ -124,10 +124,8 @@ proptest! {
             let human_zero = decision.desired == 0 && decision.replicas == 0;
             prop_assert!(human_zero || bounds.clamp(decision.desired) == decision.desired, "{:?} {:?}", bounds, decision);
             let last = decision.trail.iter().rfind(|step| step.before != step.after);
-            match last {
-                Some(step) => prop_assert_eq!(step.after, Some(decision.desired), "{:?}", decision.trail),
-                None => prop_assert_eq!(decision.desired, decision.replicas),
-            }
+            let told = last.map_or(Some(decision.replicas), |step| step.after);
+            prop_assert_eq!(told, Some(decision.desired), "{:?}", decision.trail);
             let finite = decision.kpa.is_none_or(|kpa| {
                 [kpa.stable, kpa.panic_average, kpa.excess_burst_capacity].iter().all(|figure| figure.is_finite())
             });
