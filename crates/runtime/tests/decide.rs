@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 const SOURCE: &str = r#"{"metricSourceType": "external", "targetMetric": "queue", "targetValue": "10"}"#;
 
-fn input(strategy: &str, more: Value, ticks: Value) -> Value {
+fn input(strategy: &str, more: &Value, ticks: &Value) -> Value {
     let source: Value = serde_json::from_str(SOURCE).unwrap();
     let mut input = json!({
         "autoscaler": {"spec": {"scalingStrategy": strategy, "maxReplicas": 100, "minReplicas": 1, "metricsSources": [source]}},
@@ -53,14 +53,14 @@ fn numbers_that_nobody_can_mean_are_refused_with_their_path_and_what_is_allowed(
         (json!({"history": {"changes": [{"age": -5, "delta": 2}]}}), "history.changes[0].age"),
         (json!({"history": {"recommendations": [{"age": -5, "replicas": 2}]}}), "history.recommendations[0].age"),
     ] {
-        let error = run(&input("HPA", more, tick.clone())).unwrap_err();
+        let error = run(&input("HPA", &more, &tick)).unwrap_err();
         assert!(error.starts_with(&format!("{path}: ")) && error.contains("allowed: "), "{path}: {error}");
     }
 }
 
 #[test]
 fn values_of_another_form_say_what_is_allowed() {
-    let bad = input("HPA", json!({}), json!([{"at": 0, "replicas": 3, "external": {"queue": ["30"]}}]));
+    let bad = input("HPA", &json!({}), &json!([{"at": 0, "replicas": 3, "external": {"queue": ["30"]}}]));
     let error = run(&bad).unwrap_err();
     assert!(error.starts_with("ticks[0].external.queue: ") && error.contains("a number, null, or a list"), "{error}");
 }
@@ -74,7 +74,7 @@ fn knobs_without_knatives_tolerance_do_not_make_silence_a_load_of_zero() {
     let windows = json!({"stableWindowSeconds": 60, "panicWindowSeconds": 6, "initialReady": 0});
     let mut settings = json!({"settings": {"kpa": windows}});
     let zero_cooldown = |settings: &Value| {
-        let mut input = input("KPA", settings.clone(), ticks.clone());
+        let mut input = input("KPA", settings, &ticks);
         let key = "autoscaling.aibrix.ai/scale-down-cooldown-window";
         input["autoscaler"]["metadata"] = json!({"annotations": {key: "0s"}});
         input
@@ -91,9 +91,9 @@ fn a_saved_state_goes_on_as_if_there_had_been_no_break() {
         json!({"at": 400, "replicas": 5, "external": {"queue": 10}}),
         json!({"at": 900, "replicas": 5, "external": {"queue": 10}}),
     ];
-    let whole = run(&input("HPA", json!({}), json!(ticks))).unwrap();
-    let first = run(&input("HPA", json!({}), json!(ticks[..1]))).unwrap();
-    let rest = decide::parse(&input("HPA", json!({}), json!(ticks[1..])).to_string()).unwrap();
+    let whole = run(&input("HPA", &json!({}), &json!(ticks))).unwrap();
+    let first = run(&input("HPA", &json!({}), &json!(ticks[..1]))).unwrap();
+    let rest = decide::parse(&input("HPA", &json!({}), &json!(ticks[1..])).to_string()).unwrap();
     let rest = decide::run(&rest, Options { state: Some(first.state) }).unwrap();
     let text = |lines: &[decide::output::Line]| serde_json::to_string(lines).unwrap();
     assert_eq!(text(&whole.lines[1..]), text(&rest.lines));
