@@ -136,7 +136,7 @@ impl Supervisor {
         let mut errors = spec.validate();
         errors.extend(self.too_many_gpus(&spec));
         if !errors.is_empty() {
-            return Err(Error::Invalid(errors));
+            return Err(Error::Invalid { group: spec.name, errors });
         }
         let mut books = self.books();
         let name = spec.name.clone();

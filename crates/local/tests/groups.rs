@@ -137,7 +137,9 @@ async fn all_errors_of_a_spec_are_reported_those_of_the_machine_too() {
     let supervisor = Supervisor::new(config(2)).await.unwrap();
     let mut spec = GroupSpec::new("Chat", ["engine"]);
     spec.gpus_per_replica = 3;
-    let Err(Error::Invalid(errors)) = supervisor.set_group(spec) else { panic!("it was taken") };
+    let refused = supervisor.set_group(spec).unwrap_err();
+    assert!(refused.to_string().contains("\nLocalDeployment Chat: command: asks for no port"), "{refused}");
+    let Error::Invalid { errors, .. } = refused else { panic!("{refused}") };
     let paths: Vec<_> = errors.iter().map(|error| error.path.as_str()).collect();
     assert_eq!(paths, ["name", "command", "gpusPerReplica"]);
     assert!(errors[2].message.ends_with("allowed are 0 to 2"));
