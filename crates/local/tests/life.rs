@@ -120,14 +120,16 @@ async fn readiness_is_lost_and_regained_without_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let sick = dir.path().join("sick");
     let (supervisor, mut events) = one_ready(serving("chat", &["--unhealthy-while", sick.to_str().unwrap()])).await;
-    let pid = replica(&supervisor, "chat-0").pid;
+    let before = replica(&supervisor, "chat-0");
     std::fs::write(&sick, "").unwrap();
     let lost = until(&mut events, |kind| matches!(kind, EventKind::NotReady { .. })).await;
     assert_eq!(lost.kind, EventKind::NotReady { reason: "status 503".into() });
     assert_eq!(replica(&supervisor, "chat-0").state, ReplicaState::NotReady);
     std::fs::remove_file(&sick).unwrap();
-    until(&mut events, |kind| matches!(kind, EventKind::Ready { .. })).await;
-    assert_eq!(replica(&supervisor, "chat-0").pid, pid);
+    let again = until(&mut events, |kind| matches!(kind, EventKind::Ready { .. })).await;
+    assert_eq!(replica(&supervisor, "chat-0").pid, before.pid);
+    let EventKind::Ready { after } = again.kind else { panic!("{again:?}") };
+    assert!(after < again.at - before.ready_at.unwrap(), "it counts from the loss and not from the start: {after:?}");
     supervisor.shutdown(Duration::from_secs(10)).await;
 }
 
