@@ -153,15 +153,16 @@ async fn a_flood_of_output_neither_blocks_the_replica_nor_outgrows_its_bounds() 
 }
 
 #[tokio::test]
-async fn a_program_that_is_not_there_is_named_in_the_log() {
+async fn a_program_that_is_not_there_is_named_and_tried_again() {
     let supervisor = Supervisor::new(config(0)).await.unwrap();
     let mut events = supervisor.events();
     supervisor.set_group(GroupSpec::new("chat", ["no-such-engine", "{port}"])).unwrap();
     supervisor.scale("chat", 1).unwrap();
-    let exited = until(&mut events, |kind| matches!(kind, EventKind::Exited { .. })).await;
-    assert_eq!(exited.kind, EventKind::Exited { code: Some(127), signal: None });
+    let failed = until(&mut events, |kind| matches!(kind, EventKind::StartFailed { .. })).await;
+    assert_eq!(failed.kind, EventKind::StartFailed { reason: "no-such-engine: no such program".to_owned() });
+    until(&mut events, |kind| matches!(kind, EventKind::Restarting { .. })).await;
     let tail = supervisor.tail("chat-0", 10).unwrap();
-    assert!(tail.iter().any(|line| line.text.contains("cannot start `no-such-engine`")), "{tail:?}");
+    assert!(tail.iter().any(|line| line.text.contains("no-such-engine: no such program")), "{tail:?}");
     supervisor.shutdown(Duration::from_secs(10)).await;
 }
 
