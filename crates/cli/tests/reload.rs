@@ -5,6 +5,7 @@
 mod common;
 
 use common::manifest::Group;
+use common::run_with_input;
 use common::world::World;
 use serde_json::Value;
 
@@ -44,4 +45,14 @@ fn sighup_reads_the_manifest_again_though_it_has_not_changed() {
     world.wait_for("word of it", |line| warns(line, "was read again"));
     world.wait_for_ready(&group.name, 1);
     world.terminate().answered(0);
+}
+
+#[test]
+fn a_manifest_from_standard_input_runs_and_is_not_watched() {
+    let manifest = Group::new("APA", 1, 1).manifest();
+    let places = ["--gateway", "127.0.0.1:0", "--dashboard", "127.0.0.1:0"];
+    let run: Vec<&str> = ["up", "-", "--json", "--for", "20s", "--speed", "10"].into_iter().chain(places).collect();
+    let lines = run_with_input(&run, &manifest).good().lines();
+    assert_eq!((&lines[0]["type"], &lines.last().unwrap()["type"]), (&"start".into(), &"summary".into()));
+    assert!(!lines.iter().any(|line| warns(line, "read again") || warns(line, "not used")), "{lines:#?}");
 }

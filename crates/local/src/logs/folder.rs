@@ -5,6 +5,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -37,12 +38,13 @@ impl TemporaryFolder {
     }
 }
 
-/// Best effort: what cannot be read or removed (another user's) stays.
+/// Best effort: what cannot be read or removed stays.
 fn remove_abandoned(place: &Path) {
     for entry in fs::read_dir(place).into_iter().flatten().flatten() {
-        let ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
-        // No link is followed: the place is open to everybody.
-        if ours && entry.file_type().is_ok_and(|kind| kind.is_dir()) && is_abandoned(&entry.path()) {
+        let named = entry.file_name().to_string_lossy().starts_with(PREFIX);
+        // The place is open to everybody: no link is followed, and nothing of another user is looked at.
+        let own = |found: fs::Metadata| found.is_dir() && found.uid() == rustix::process::geteuid().as_raw();
+        if named && entry.metadata().is_ok_and(own) && is_abandoned(&entry.path()) {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
