@@ -35,6 +35,7 @@ pub(crate) enum Command {
     /// Validate manifests, and explain what becomes of old annotations
     Check(command::check::CheckArgs),
     /// Print the PodAutoscaler CRD
+    #[command(after_help = "Example:\n  aibrix-autoscaler crd | kubectl apply --server-side -f -")]
     Crd,
     /// Watch a running autoscaler
     Top(command::top::TopArgs),

@@ -5,9 +5,13 @@
 mod args;
 mod command;
 mod output;
+mod values;
 
 use clap::Parser;
 use std::process::ExitCode;
+
+/// Wrong usage, as clap says it.
+const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     // A replica's guard is this binary in a hidden mode; it has to take over before anything else starts.
@@ -20,7 +24,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             output::error(&error);
-            ExitCode::FAILURE
+            if error.is::<output::Usage>() { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }
 }

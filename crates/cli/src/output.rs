@@ -1,7 +1,21 @@
-//! What goes to the terminal: errors, logging, and standard output that may be a closed pipe.
+//! What goes to the terminal: errors, logging, and standard output that may be a closed pipe or a full disk.
 
-use std::io::{IsTerminal, Write};
+use anyhow::Context;
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 use tracing_subscriber::EnvFilter;
+
+/// Arguments that each may be right, and do not go together: the exit code is that of wrong usage.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
 
 /// Prints an error with its causes.
 pub(crate) fn error(error: &anyhow::Error) {
@@ -32,12 +46,47 @@ pub(crate) fn start_logging(verbose: u8, quiet: bool) {
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).try_init();
 }
 
+const UNWRITABLE: &str = "standard output cannot be written";
+
 /// Writes to standard output. A reader that has seen enough is no error.
-pub(crate) fn print(text: &str) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => other,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.context(UNWRITABLE),
+    }
+}
+
+/// Standard output for a long run, which is not to end for want of a disk: writing never fails, what went wrong is kept.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stdout(Arc<Mutex<Option<io::Error>>>);
+
+impl Stdout {
+    /// The first thing that went wrong.
+    pub(crate) fn outcome(&self) -> anyhow::Result<()> {
+        let failed = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        failed.map_or(Ok(()), Err).context(UNWRITABLE)
+    }
+
+    fn keep(&self, result: io::Result<()>) {
+        let Err(error) = result else { return };
+        let mut failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if error.kind() != io::ErrorKind::BrokenPipe && failed.is_none() {
+            tracing::warn!(%error, "{UNWRITABLE}");
+            *failed = Some(error);
+        }
+    }
+}
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.keep(io::stdout().write_all(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.keep(io::stdout().flush());
+        Ok(())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Laws that hold for every workload: jumps change nothing, nothing is lost, limits hold.
 
+#![allow(clippy::unwrap_used, reason = "all of it is test code")]
+
 use engine_model::{Engine, EngineSpec, Event, EventKind, Gauges, Request, Sink, Ticket, Time};
 use proptest::prelude::*;
 
@@ -97,11 +99,8 @@ fn play<S: Sink>(script: &Script, sink: &mut S, by_events: bool) -> Played {
 }
 
 fn advance<S: Sink>(engine: &mut Engine, to: Time, sink: &mut S, by_events: bool) {
-    while by_events {
-        match engine.next_event() {
-            Some(next) if next <= to => engine.advance(next, sink),
-            _ => break,
-        }
+    while let Some(next) = engine.next_event().filter(|next| by_events && *next <= to) {
+        engine.advance(next, sink);
     }
     engine.advance(to, sink);
 }

@@ -36,7 +36,7 @@ pub enum EventKind {
     },
     /// It became ready, for the first time in this life or again.
     Ready {
-        /// Time since its process was started.
+        /// Time since its process was started, or since it was last ready.
         after: Duration,
     },
     /// It failed several probes in a row.

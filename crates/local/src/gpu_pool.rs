@@ -1,12 +1,16 @@
-//! The GPUs of the machine as a pool that all groups draw from, first come, first served.
+//! The GPUs of the machine as a pool that all groups draw from, first come, first served, as far as that is of use.
 //!
-//! Strictly in order: a replica that needs four GPUs is not overtaken for ever by ones that need one. It must not know
-//! what runs on the GPUs.
+//! A request that fits passes those before it that do not fit now, so that no GPU lies idle for want of a second one.
+//! Each lets only so many pass; then what comes free is kept for it. It must not know what runs on the GPUs.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
+
+/// Requests that may pass one that waits. Enough for small groups to grow beside a big replica that finds no room, and an
+/// end to it: a replica that needs four GPUs is not overtaken for ever by ones that need one.
+const MAX_PASSES: u32 = 8;
 
 /// A pool of devices.
 #[derive(Clone, Debug)]
@@ -26,6 +30,8 @@ struct State {
 struct Waiting {
     ticket: u64,
     count: usize,
+    /// Later requests that were served before it.
+    passed: u32,
     grant: oneshot::Sender<GpuLease>,
 }
 
@@ -66,22 +72,18 @@ impl GpuPool {
             drop(state);
             let _ = grant.send(GpuLease { devices: Vec::new(), pool: self.clone() });
         } else {
-            state.waiting.push_back(Waiting { ticket, count: count as usize, grant });
+            state.waiting.push_back(Waiting { ticket, count: count as usize, passed: 0, grant });
             drop(state);
             self.serve();
         }
         GpuTicket { ticket, granted, pool: self.clone() }
     }
 
-    /// Serves the queue's head while there is enough for it.
+    /// Serves whoever is next, until nobody is.
     fn serve(&self) {
         loop {
             let mut state = self.lock();
-            let free = state.free.len();
-            if state.waiting.front().is_none_or(|next| next.count > free) {
-                return;
-            }
-            let Some(next) = state.waiting.pop_front() else { return };
+            let Some(next) = state.take_next() else { return };
             let devices = state.free.drain(..next.count).collect();
             drop(state);
             // Refused if the ticket was given up just now: the lease comes back, and its drop serves the next.
@@ -91,6 +93,20 @@ impl GpuPool {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The first in the queue that fits, unless one before it has let enough pass.
+    fn take_next(&mut self) -> Option<Waiting> {
+        let free = self.free.len();
+        let blocks = |waiting: &Waiting| waiting.count <= free || waiting.passed >= MAX_PASSES;
+        let place = self.waiting.iter().position(blocks)?;
+        if self.waiting[place].count > free {
+            return None;
+        }
+        self.waiting.iter_mut().take(place).for_each(|passed| passed.passed += 1);
+        self.waiting.remove(place)
     }
 }
 
@@ -159,18 +175,54 @@ mod tests {
     }
 
     #[test]
-    fn the_queue_is_strictly_first_come_first_served() {
+    fn what_fits_is_served_in_the_order_of_the_queue() {
+        let pool = pool(1);
+        let held = pool.request(1).try_claim().unwrap();
+        let (mut first, mut second) = (pool.request(1), pool.request(1));
+        drop(held);
+        let first = first.try_claim().unwrap();
+        assert!(second.try_claim().is_none());
+        drop(first);
+        assert!(second.try_claim().is_some());
+    }
+
+    #[test]
+    fn a_small_request_passes_a_big_one_that_cannot_be_served_now() {
         let pool = pool(2);
         let held = pool.request(1).try_claim().unwrap();
         let mut big = pool.request(2);
-        let mut small = pool.request(1);
-        assert!(big.try_claim().is_none());
-        assert!(small.try_claim().is_none(), "the small one must not overtake, though one device is free");
+        let small = pool.request(1).try_claim().unwrap();
+        assert_eq!(small.devices(), ["1"], "the free device does not lie idle");
         drop(held);
-        let big = big.try_claim().unwrap();
+        assert!(big.try_claim().is_none());
+        drop(small);
+        assert!(big.try_claim().is_some());
+    }
+
+    #[test]
+    fn the_big_one_goes_first_once_it_fits() {
+        let pool = pool(2);
+        let held = pool.request(2).try_claim().unwrap();
+        let (mut big, mut small) = (pool.request(2), pool.request(1));
+        drop(held);
         assert!(small.try_claim().is_none());
-        drop(big);
-        assert_eq!(small.try_claim().unwrap().devices(), ["0"]);
+        drop(big.try_claim().unwrap());
+        assert!(small.try_claim().is_some());
+    }
+
+    #[test]
+    fn only_so_many_pass_and_then_devices_are_kept_for_the_big_one() {
+        let pool = pool(2);
+        let held = pool.request(1).try_claim().unwrap();
+        let mut big = pool.request(2);
+        for _ in 0..MAX_PASSES {
+            drop(pool.request(1).try_claim().unwrap());
+        }
+        let mut late = pool.request(1);
+        assert!(late.try_claim().is_none(), "the free device is kept");
+        drop(held);
+        drop(big.try_claim().unwrap());
+        assert!(late.try_claim().is_some());
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod logs;
 mod ports;
 mod probe;
 mod process;
+mod program;
 mod replica;
 mod spec;
 mod speed;

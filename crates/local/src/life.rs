@@ -68,6 +68,8 @@ struct Life<'a> {
     start_deadline: Instant,
     was_ready: bool,
     ready_since: Option<Instant>,
+    /// Its start, or the last change of its readiness.
+    changed: Instant,
     /// When to kill it, once it was told to end; killed if `None` and told.
     kill_at: Option<Instant>,
     told: Option<Told>,
@@ -119,6 +121,7 @@ impl<'a> Life<'a> {
             start_deadline: started + machine.speed.machine_at_least(spec.start_timeout, START_FLOOR),
             was_ready: false,
             ready_since: None,
+            changed: started,
             kill_at: None,
             told: None,
         })
@@ -182,6 +185,7 @@ impl<'a> Life<'a> {
     fn on_health(&mut self, health: Health) {
         let now = Instant::now();
         self.ready_since = (health == Health::Ready).then_some(now);
+        let since = std::mem::replace(&mut self.changed, now);
         self.was_ready |= health == Health::Ready;
         let state = self.state();
         self.replica.update(|status| {
@@ -192,7 +196,7 @@ impl<'a> Life<'a> {
             }
         });
         self.replica.emit(match health {
-            Health::Ready => EventKind::Ready { after: self.replica.machine.speed.trace(now - self.started) },
+            Health::Ready => EventKind::Ready { after: self.replica.machine.speed.trace(now - since) },
             Health::NotReady(reason) => EventKind::NotReady { reason },
         });
     }

@@ -18,6 +18,7 @@ use tokio::time::sleep;
 
 use crate::guard::{GUARD_ARG, Order, Report, proc};
 use crate::launch::Launch;
+use crate::program;
 
 /// Rounds of killing what a killed guard left, and the pause between them. Two are usual; the bound is for what cannot
 /// be killed.
@@ -47,6 +48,8 @@ pub(crate) enum News {
 pub(crate) struct Guarded {
     child: Child,
     guard: Option<i32>,
+    /// In the environment of the guard and of all that comes of it.
+    mark: String,
     reports: Lines<BufReader<UnixStream>>,
     /// The same end of the same socket. Not tokio's: that refuses to write before it has heard that it may.
     orders: StdUnixStream,
@@ -63,26 +66,30 @@ pub(crate) struct Output {
 impl Guarded {
     /// Starts `launch` under a guard, which is `guard_program` in its guard mode.
     pub(crate) fn spawn(guard_program: &Path, launch: &Launch) -> io::Result<(Self, Output)> {
+        check_folder(launch)?;
+        program::check(launch)?;
         // Both ends are close-on-exec: no other replica inherits this one's lifeline.
         let (ours, theirs) = StdUnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let orders = ours.try_clone()?;
+        let mark = proc::new_mark();
         let reports = UnixStream::from_std(ours)?;
         let mut command = Command::new(guard_program);
         command
             .args([GUARD_ARG, "watch", "--"])
             .args(&launch.command)
             .envs(&launch.env)
+            .env(proc::MARK, &mark)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         if let Some(dir) = &launch.working_dir {
             command.current_dir(dir);
         }
-        let mut child = command.spawn().map_err(|error| explain(error, launch))?;
+        let mut child = command.spawn()?;
         let output = Output { stdout: child.stdout.take(), stderr: child.stderr.take() };
         let guard = child.id().and_then(|id| i32::try_from(id).ok());
-        Ok((Self { child, guard, reports: BufReader::new(reports).lines(), orders, exit: None }, output))
+        Ok((Self { child, guard, mark, reports: BufReader::new(reports).lines(), orders, exit: None }, output))
     }
 
     /// Waits for the next news. Cancel safe; not to be called again after [`News::Ended`].
@@ -104,11 +111,12 @@ impl Guarded {
     }
 
     /// The guard ended without a report: it was killed, or is no guard. The command died with it (parent-death signal);
-    /// what the command started is in the guard's session unless it made its own.
+    /// what the command started is this process's child now, or becomes it when its own parent is killed.
     async fn abandoned(&self, status: io::Result<ExitStatus>) -> Exit {
         if let Some(guard) = self.guard {
+            let mut left = proc::Left::by(guard, &self.mark);
             for _ in 0..ORPHAN_ROUNDS {
-                if !proc::kill_session(guard) {
+                if !left.kill() {
                     break;
                 }
                 sleep(ORPHAN_PAUSE).await;
@@ -140,12 +148,13 @@ impl Guarded {
     }
 }
 
-/// The system's error for a missing working directory reads as if the program were missing.
-fn explain(error: io::Error, launch: &Launch) -> io::Error {
+/// The system's own error for a missing working directory reads as if the program were missing.
+fn check_folder(launch: &Launch) -> io::Result<()> {
     match &launch.working_dir {
         Some(dir) if !dir.is_dir() => {
-            io::Error::new(error.kind(), format!("workingDir `{}` is not a directory", dir.display()))
+            let message = format!("workingDir `{}` is not a directory", dir.display());
+            Err(io::Error::new(io::ErrorKind::NotFound, message))
         }
-        _ => error,
+        _ => Ok(()),
     }
 }

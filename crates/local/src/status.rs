@@ -79,7 +79,7 @@ pub enum PendingReason {
 /// How a replica's process ended the last time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastExit {
-    /// The exit code, if it exited. 127: the program was not found; 126: it could not be run.
+    /// The exit code, if it exited. 126: it could not be run.
     pub code: Option<i32>,
     /// The signal, if one ended it.
     pub signal: Option<i32>,

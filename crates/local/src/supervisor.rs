@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tempfile::TempDir;
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, watch};
 use tokio::task::spawn_blocking;
@@ -22,9 +21,9 @@ pub use error::Error;
 use crate::event::Event;
 use crate::gpu::Gpus;
 use crate::gpu_pool::GpuPool;
-use crate::guard::this_program;
+use crate::guard::{proc::adopt_orphans, this_program};
 use crate::life::GRACE_FLOOR;
-use crate::logs::{LogLine, LogWriter, ReplicaLog};
+use crate::logs::{LogLine, LogWriter, ReplicaLog, TemporaryFolder};
 use crate::ports::PortLender;
 use crate::replica::{Machine, Replica};
 use crate::spec::GroupSpec;
@@ -84,21 +83,23 @@ struct Inner {
     log_writer: LogWriter,
     log_dir: PathBuf,
     /// Removed on drop, after the replicas.
-    _temporary: Option<TempDir>,
+    _temporary: Option<TemporaryFolder>,
 }
 
 impl Supervisor {
-    /// Starts a supervisor on the current tokio runtime. Looks for GPUs if told to, which may take seconds.
+    /// Starts a supervisor on the current tokio runtime. Looks for GPUs if told to, which may take seconds. On Linux this
+    /// process becomes a child subreaper, for what a killed guard leaves behind.
     /// Fails if the speed is no positive number or the log directory cannot be made.
     pub async fn new(config: Config) -> Result<Self, Error> {
         let speed = Speed::new(config.speed).ok_or(Error::Speed(config.speed))?;
+        adopt_orphans()?;
         let gpus = config.gpus;
         let devices = spawn_blocking(move || gpus.devices()).await.map_err(std::io::Error::other)?;
         let (log_dir, temporary) = if let Some(dir) = config.log_dir {
             std::fs::create_dir_all(&dir).map_err(|error| Error::LogDir(dir.clone(), error))?;
             (dir, None)
         } else {
-            let dir = tempfile::Builder::new().prefix("replica-logs-").tempdir()?;
+            let dir = TemporaryFolder::new(&std::env::temp_dir())?;
             (dir.path().to_owned(), Some(dir))
         };
         let machine = Machine {
@@ -136,7 +137,7 @@ impl Supervisor {
         let mut errors = spec.validate();
         errors.extend(self.too_many_gpus(&spec));
         if !errors.is_empty() {
-            return Err(Error::Invalid(errors));
+            return Err(Error::Invalid { group: spec.name, errors });
         }
         let mut books = self.books();
         let name = spec.name.clone();

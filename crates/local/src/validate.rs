@@ -12,7 +12,7 @@ use crate::template;
 /// One thing that is wrong with a spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
-    /// The field, in the manifest's spelling: `command[2]`, `readiness.path`, `gpusPerReplica`.
+    /// The field, in the manifest's spelling where it is one of its fields: `command[2]`, `startTimeoutSeconds`.
     pub path: String,
     /// What is wrong, and what is allowed.
     pub message: String,
@@ -47,8 +47,8 @@ impl GroupSpec {
             errors.add("workingDir", "is empty; leave it out to run in the current directory");
         }
         check_readiness(&self.readiness, &ports, &mut errors);
-        errors.wait("startTimeout", self.start_timeout, Duration::from_millis(1));
-        errors.wait("drainTimeout", self.drain_timeout, Duration::ZERO);
+        errors.wait("startTimeoutSeconds", self.start_timeout, Duration::from_millis(1));
+        errors.wait("drainTimeoutSeconds", self.drain_timeout, Duration::ZERO);
         check_restart(&self.restart, &mut errors);
         check_log(&self.log, &mut errors);
         errors.0
@@ -127,20 +127,21 @@ fn check_readiness(readiness: &Readiness, ports: &BTreeSet<String>, errors: &mut
         errors
             .add("readiness.port", format!("`{}` is not a port of this group; its ports are {known}", readiness.port));
     }
-    errors.wait("readiness.interval", readiness.interval, MIN_INTERVAL);
-    errors.wait("readiness.timeout", readiness.timeout, Duration::from_millis(1));
+    errors.wait("readiness.intervalSeconds", readiness.interval, MIN_INTERVAL);
+    errors.wait("readiness.timeoutSeconds", readiness.timeout, Duration::from_millis(1));
     if readiness.failure_threshold == 0 {
         errors.add("readiness.failureThreshold", "is 0; it must be at least 1");
     }
 }
 
 fn check_restart(restart: &RestartPolicy, errors: &mut Errors) {
-    errors.wait("restart.initial", restart.initial, Duration::from_millis(1));
-    errors.wait("restart.max", restart.max, Duration::from_millis(1));
+    errors.wait("restartBackoff.initialSeconds", restart.initial, Duration::from_millis(1));
+    errors.wait("restartBackoff.maxSeconds", restart.max, Duration::from_millis(1));
     errors.wait("restart.stableAfter", restart.stable_after, Duration::ZERO);
     if restart.max < restart.initial {
-        let message = format!("{:?} is less than restart.initial, {:?}", restart.max, restart.initial);
-        errors.add("restart.max", message);
+        let (max, initial) = (restart.max.as_secs_f64(), restart.initial.as_secs_f64());
+        let message = format!("{max} is less than restartBackoff.initialSeconds, {initial}; it must be at least that");
+        errors.add("restartBackoff.maxSeconds", message);
     }
 }
 
@@ -161,7 +162,8 @@ impl Errors {
 
     fn wait(&mut self, path: &str, value: Duration, least: Duration) {
         if value < least || value > MAX_WAIT {
-            self.add(path, format!("{value:?} is out of range; allowed are {least:?} to {MAX_WAIT:?}"));
+            let [value, least, most] = [value, least, MAX_WAIT].map(|wait| wait.as_secs_f64());
+            self.add(path, format!("{value} is out of range; allowed are {least} to {most} seconds"));
         }
     }
 
@@ -208,10 +210,10 @@ mod tests {
             "workingDir",
             "readiness.path",
             "readiness.port",
-            "readiness.interval",
+            "readiness.intervalSeconds",
             "readiness.failureThreshold",
-            "startTimeout",
-            "restart.max",
+            "startTimeoutSeconds",
+            "restartBackoff.maxSeconds",
             "log.files",
         ];
         assert_eq!(paths, expected);
@@ -221,6 +223,8 @@ mod tests {
             "command[1]: unknown placeholder {prot}; allowed are {port}, {port:NAME}, {index}, {name}"
         );
         assert_eq!(said("readiness.port"), "readiness.port: `http` is not a port of this group; its ports are grpc");
+        let range = "startTimeoutSeconds: 0 is out of range; allowed are 0.001 to 86400 seconds";
+        assert_eq!(said("startTimeoutSeconds"), range);
         assert_eq!(said("log.files"), "log.files: 0 is out of range; allowed are 1 to 100");
     }
 

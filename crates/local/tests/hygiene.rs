@@ -22,6 +22,12 @@ fn kill(pid: u32) {
     kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), Signal::KILL).unwrap();
 }
 
+/// The guard of a replica's process.
+fn parent_of(process: u32) -> u32 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    stat.rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
 #[tokio::test]
 async fn a_stop_takes_grandchildren_along_even_escaped_ones() {
     for kind in ["plain", "escaped"] {
@@ -93,15 +99,27 @@ async fn a_killed_guard_takes_its_replica_along_and_is_replaced() {
     let marker = format!("guard-{}", std::process::id());
     let (supervisor, mut events) = one_ready(marked(serving("chat", &["--grandchild", "plain"]), &marker)).await;
     let command = replica(&supervisor, "chat-0").pid.unwrap();
-    let stat = std::fs::read_to_string(format!("/proc/{command}/stat")).unwrap();
-    let guard: u32 = stat.rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap().parse().unwrap();
     let before = alive(&marker);
-    kill(guard);
+    kill(parent_of(command));
     until(&mut events, |kind| matches!(kind, EventKind::Exited { .. })).await;
     assert!(alive(&marker).iter().all(|pid| !before.contains(pid)));
     until(&mut events, |kind| matches!(kind, EventKind::Ready { .. })).await;
     let reason = replica(&supervisor, "chat-0").last_exit.unwrap().reason;
     assert_eq!(reason.as_deref(), Some("the guard process ended without a report"));
+    supervisor.shutdown(Duration::from_secs(10)).await;
+}
+
+#[tokio::test]
+async fn what_escaped_from_a_killed_guard_is_ended_and_reaped_too() {
+    let marker = format!("stray-{}", std::process::id());
+    let (supervisor, mut events) = one_ready(marked(serving("chat", &["--grandchild", "escaped"]), &marker)).await;
+    let command = replica(&supervisor, "chat-0").pid.unwrap();
+    let before = alive(&marker);
+    assert_eq!(before.len(), 3, "guard, replica and a grandchild in a session of its own");
+    kill(parent_of(command));
+    until(&mut events, |kind| matches!(kind, EventKind::Exited { .. })).await;
+    let left: Vec<_> = before.iter().filter(|pid| std::path::Path::new(&format!("/proc/{pid}")).exists()).collect();
+    assert!(left.is_empty(), "{left:?} of {before:?} are there still, as zombies at least");
     supervisor.shutdown(Duration::from_secs(10)).await;
 }
 

@@ -23,10 +23,10 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
     /// Built-in engine model, or a file (YAML or JSON) that describes one
-    #[arg(long, value_name = "NAME|FILE", default_value = "l4-8b")]
+    #[arg(long, value_name = "NAME|FILE", default_value = "l4-8b", value_parser = engine)]
     pub engine: String,
     /// How many times faster than the wall clock the model's time runs
-    #[arg(long, value_name = "N", default_value_t = 1.0)]
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed)]
     pub speed: f64,
     /// Model time before the port opens; connections are refused until then
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = humantime::parse_duration)]
@@ -35,13 +35,13 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", default_value = "120s", value_parser = humantime::parse_duration)]
     pub drain_timeout: Duration,
     /// Most sequences in a batch [default: the engine's]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_num_seqs: Option<u32>,
     /// Most tokens in a batch [default: the engine's]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_num_batched_tokens: Option<u32>,
     /// Longest input plus output, tokens [default: the engine's]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
     pub max_model_len: Option<u32>,
     /// Output tokens of a chat request that does not say
     #[arg(long, value_name = "N", default_value_t = 128)]
@@ -155,14 +155,30 @@ impl TryFrom<Args> for Config {
     }
 }
 
+/// Takes a name that an engine has; whether its file is a good one is seen when it is read.
+fn engine(text: &str) -> Result<String, String> {
+    if EngineSpec::builtin(text).is_some() || Path::new(text).exists() {
+        return Ok(text.to_owned());
+    }
+    Err(format!("neither a file nor a built-in engine ({})", allowed()))
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let speed = text.parse().ok().filter(|speed| *speed > 0.0 && *speed <= MAX_SPEED);
+    speed.ok_or_else(|| format!("a number above 0 and at most {MAX_SPEED} is allowed"))
+}
+
+fn allowed() -> String {
+    EngineSpec::builtin_names().collect::<Vec<_>>().join(", ")
+}
+
 fn load(engine: &str) -> Result<EngineSpec, ConfigError> {
     if let Some(spec) = EngineSpec::builtin(engine) {
         return Ok(spec);
     }
     let path = Path::new(engine);
     let Ok(metadata) = path.metadata() else {
-        let allowed = EngineSpec::builtin_names().collect::<Vec<_>>().join(", ");
-        return Err(ConfigError::UnknownEngine { name: engine.to_owned(), allowed });
+        return Err(ConfigError::UnknownEngine { name: engine.to_owned(), allowed: allowed() });
     };
     let refuse = |problem: String| ConfigError::File { file: engine.to_owned(), problem };
     if !metadata.is_file() || metadata.len() > MAX_ENGINE_FILE_BYTES {

@@ -46,6 +46,10 @@ pub struct Percentiles {
     pub max: f64,
 }
 
+/// Latencies are kept in microseconds, from one to a day, to three digits. The bound is set and not grown into: a histogram
+/// that starts small saturates at its first few microseconds.
+const HIGHEST_MICROS: u64 = 86_400_000_000;
+
 /// A latency's values, to three digits.
 #[derive(Debug, Clone)]
 pub struct Latency(Histogram<u64>);
@@ -54,8 +58,8 @@ impl Latency {
     /// No values yet.
     #[must_use]
     pub fn new() -> Option<Self> {
-        // Three digits are a valid precision, so this is always some.
-        Histogram::new(3).ok().map(Self)
+        // The bounds and three digits are valid, so this is always some.
+        Histogram::new_with_bounds(1, HIGHEST_MICROS, 3).ok().map(Self)
     }
 
     /// Adds a value in seconds; one that is no number is left out.
@@ -79,5 +83,42 @@ impl Latency {
             p99: at(0.99),
             max: self.0.max() as f64 / 1e6,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latencies_of_any_size_are_kept_to_three_digits() {
+        for seconds in [1e-5, 0.002, 0.05, 1.5, 600.0, 80_000.0] {
+            let mut latency = Latency::new().unwrap();
+            latency.record(seconds);
+            let seen = latency.percentiles();
+            for value in [seen.mean, seen.p50, seen.p99, seen.max] {
+                assert!((value - seconds).abs() <= seconds / 1000.0, "{seconds} s was kept as {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn percentiles_are_those_of_the_values() {
+        let mut latency = Latency::new().unwrap();
+        (1..=1000_u32).for_each(|millis| latency.record(f64::from(millis) / 1000.0));
+        let seen = latency.percentiles();
+        let near = |value: f64, wanted: f64| (value - wanted).abs() < 0.002;
+        assert!(near(seen.p50, 0.5) && near(seen.p90, 0.9) && near(seen.p99, 0.99) && near(seen.max, 1.0), "{seen:?}");
+    }
+
+    #[test]
+    fn what_is_no_latency_is_left_out_and_too_much_saturates() {
+        let mut latency = Latency::new().unwrap();
+        latency.record(f64::NAN);
+        assert_eq!(latency.percentiles(), Percentiles::default());
+        latency.record(-1.0);
+        latency.record(1e12);
+        assert_eq!(latency.percentiles().count, 2);
+        assert!(latency.percentiles().max >= 86_400.0);
     }
 }

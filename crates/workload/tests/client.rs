@@ -10,6 +10,7 @@ use axum::routing::post;
 use std::future::IntoFuture;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use workload::Arrival;
 use workload::client::{self, Config};
@@ -105,4 +106,24 @@ async fn a_wrong_address_is_told_at_once() {
     let error =
         client::run(Config::new("ftp://x", "m"), arrivals(1), CancellationToken::new(), |_| {}).await.unwrap_err();
     assert!(error.to_string().contains("allowed: an address with http"), "{error}");
+}
+
+#[tokio::test]
+async fn latencies_are_those_of_the_answers_in_trace_seconds() {
+    const DELAY: Duration = Duration::from_millis(30);
+    let slow = |_| {
+        let later = async {
+            tokio::time::sleep(DELAY).await;
+            Ok::<_, std::io::Error>(STREAM)
+        };
+        Response::new(Body::from_stream(futures_util::stream::once(later)))
+    };
+    for speed in [1.0, 5.0] {
+        let url = server(slow).await;
+        let report = run(url, 5, |config| config.speed = speed).await;
+        let least = DELAY.as_secs_f64() * speed * 0.999;
+        let seen = [report.ttft.p50, report.ttft.mean, report.e2e.p50, report.e2e.max];
+        assert!(seen.iter().all(|value| *value >= least), "{seen:?} at speed {speed}");
+        assert!(report.lateness.max <= report.e2e.max, "{report:?}");
+    }
 }

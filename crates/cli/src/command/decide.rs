@@ -32,9 +32,9 @@ pub(crate) struct DecideArgs {
 }
 
 pub(crate) fn run(args: &DecideArgs) -> anyhow::Result<ExitCode> {
-    let name = args.file.display();
+    let name = super::name_of(&args.file);
     let text = super::read_text(&args.file)?;
-    let input = decide::parse(&text).with_context(|| format!("{name}"))?;
+    let input = decide::parse(&text).with_context(|| name.clone())?;
     let state = args.state.as_deref().map(read_state).transpose()?;
     let outcome = match decide::run(&input, Options { state }) {
         Ok(outcome) => outcome,

@@ -1,6 +1,7 @@
 //! `engine`: a stand-in engine.
 
 use crate::output;
+use standin::ConfigError;
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
@@ -17,7 +18,13 @@ pub(crate) struct EngineArgs {
 }
 
 pub(crate) fn run(args: EngineArgs) -> anyhow::Result<ExitCode> {
-    let config = standin::Config::try_from(args.standin)?;
+    let config = standin::Config::try_from(args.standin).map_err(|error| match error {
+        // The file is named rightly, and is wrong itself.
+        ConfigError::File { .. } => anyhow::Error::from(error),
+        ConfigError::Spec { .. } | ConfigError::UnknownEngine { .. } | ConfigError::Speed(_) => {
+            output::Usage(error.to_string()).into()
+        }
+    })?;
     let model = config.model.clone();
     let ready = move |address| output::note(&format!("{model} is served at http://{address}"));
     // One engine needs no more threads than its one model: dozens of them run beside each other.

@@ -1,6 +1,7 @@
 //! `load`: a trace or a synthetic load, open loop, against any OpenAI endpoint.
 
 use crate::output;
+use crate::values::{at_least_one, duration, endpoint, shape, share, slo, speed};
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
@@ -13,14 +14,17 @@ use workload::{Arrival, synth};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Requests start on schedule, whatever became of the earlier ones. Latencies count from when a request was due.
+Exits with 1 where no request succeeded, or where more failed than --fail-above allows.
 
 Examples:
   aibrix-autoscaler load http://127.0.0.1:8080 --model chat
   aibrix-autoscaler load http://127.0.0.1:8080 --model chat --shape burst:base=2,peak=30,every=30s,for=5s --for 2m
-  aibrix-autoscaler load http://127.0.0.1:8080 --model chat --trace azure.csv.gz --for 10m --speed 5"
+  aibrix-autoscaler load http://127.0.0.1:8080 --model chat --trace azure.csv.gz --for 10m --speed 5
+  aibrix-autoscaler load http://127.0.0.1:8080 --model chat --shape even:rate=10 --fail-above 0.01"
 )]
 pub(crate) struct LoadArgs {
     /// The endpoint, such as http://127.0.0.1:8080
+    #[arg(value_parser = endpoint)]
     url: String,
     /// The model's name; without it, the first one that the endpoint lists
     #[arg(short, long)]
@@ -30,7 +34,7 @@ pub(crate) struct LoadArgs {
     trace: Option<PathBuf>,
     /// A synthetic load: poisson:rate=5, even:rate=5, ramp:from=1,to=20,over=60s, burst:base=2,peak=30,every=30s,for=5s,
     /// sinus:mean=10,amplitude=8,period=60s, quickstart; each also takes input=, output= (mean tokens) and cv=
-    #[arg(long, default_value = "poisson:rate=5")]
+    #[arg(long, default_value = "poisson:rate=5", value_parser = shape)]
     shape: String,
     /// How long, in trace time
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
@@ -54,11 +58,14 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_parser = slo, default_value = "ttft=2s,tpot=100ms")]
     slo: Slo,
     /// Requests at once; what would exceed it is dropped and counted
-    #[arg(long, default_value_t = client::DEFAULT_MAX_IN_FLIGHT)]
+    #[arg(long, default_value_t = client::DEFAULT_MAX_IN_FLIGHT, value_parser = at_least_one())]
     max_in_flight: usize,
     /// Sent as a bearer token
     #[arg(long, env = "OPENAI_API_KEY", hide_env_values = true)]
     api_key: Option<String>,
+    /// Exit with 1 where more than this share of the requests failed, such as 0.01
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    fail_above: Option<f64>,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -82,7 +89,7 @@ async fn drive(args: LoadArgs) -> anyhow::Result<ExitCode> {
     config.timeout = args.timeout;
     config.slo = args.slo;
     config.api_key.clone_from(&args.api_key);
-    config.max_in_flight = args.max_in_flight.max(1);
+    config.max_in_flight = args.max_in_flight;
     let bar = bar(total);
     let shown = bar.clone();
     let stop = super::stop_on_signal();
@@ -93,7 +100,13 @@ async fn drive(args: LoadArgs) -> anyhow::Result<ExitCode> {
     } else {
         output::print(&text(&report, args.slo))?;
     }
-    if report.requests == 0 || report.succeeded > 0 { Ok(ExitCode::SUCCESS) } else { Ok(ExitCode::FAILURE) }
+    Ok(if is_failure(&report, args.fail_above) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// A load test is meant to find the limit, so some failures are a result and not an error, unless a limit was given.
+fn is_failure(report: &Report, fail_above: Option<f64>) -> bool {
+    let none = report.requests > 0 && report.succeeded == 0;
+    none || fail_above.is_some_and(|share| report.failed as f64 > share * report.requests as f64)
 }
 
 type Arrivals = Box<dyn Iterator<Item = Result<Arrival, String>> + Send>;
@@ -162,32 +175,4 @@ fn text(report: &Report, slo: Slo) -> String {
         line("end to end", &report.e2e),
         line("sent late", &report.lateness),
     )
-}
-
-/// Reads a time such as `30s`, `2m` or `1.5`, in seconds.
-pub(crate) fn duration(text: &str) -> Result<f64, String> {
-    synth::seconds(text)
-        .filter(|seconds| seconds.is_finite() && *seconds >= 0.0)
-        .ok_or_else(|| "allowed: a time such as 30s, 2m or 1.5 (seconds)".to_owned())
-}
-
-/// Reads a speed.
-pub(crate) fn speed(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(speed) if speed > 0.0 && speed <= 1e4 => Ok(speed),
-        _ => Err("allowed: a number above 0, at most 10000".to_owned()),
-    }
-}
-
-/// Reads `ttft=2s,tpot=100ms`.
-pub(crate) fn slo(text: &str) -> Result<Slo, String> {
-    let mut slo = Slo::default();
-    for pair in text.split(',') {
-        match pair.split_once('=') {
-            Some(("ttft", value)) => slo.ttft = duration(value)?,
-            Some(("tpot", value)) => slo.tpot = duration(value)?,
-            _ => return Err("allowed: ttft=2s,tpot=100ms".to_owned()),
-        }
-    }
-    Ok(slo)
 }

@@ -40,18 +40,26 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
 /// Reads a text file, or standard input for `-`; larger ones are refused.
 pub(crate) fn read_text(path: &Path) -> anyhow::Result<String> {
     use std::io::Read;
-    let unreadable = || format!("{}: cannot be read", path.display());
+    let unreadable = || format!("{}: cannot be read", name_of(path));
     let mut text = String::new();
-    let mut reader: Box<dyn Read> = if path == Path::new("-") {
+    let mut reader: Box<dyn Read> = if path == Path::new(STDIN) {
         Box::new(std::io::stdin())
     } else {
         Box::new(std::fs::File::open(path).with_context(unreadable)?)
     };
     let size = reader.by_ref().take(MAX_INPUT + 1).read_to_string(&mut text).with_context(unreadable)?;
     if size as u64 > MAX_INPUT {
-        anyhow::bail!("{}: larger than {} MiB", path.display(), MAX_INPUT >> 20);
+        anyhow::bail!("{}: larger than {} MiB", name_of(path), MAX_INPUT >> 20);
     }
     Ok(text)
+}
+
+/// The argument that stands for standard input.
+const STDIN: &str = "-";
+
+/// What errors call an input.
+pub(crate) fn name_of(path: &Path) -> String {
+    if path == Path::new(STDIN) { "standard input".to_owned() } else { path.display().to_string() }
 }
 
 /// A day of recorded ticks with dozens of pods fits; an endless pipe does not.

@@ -1,6 +1,7 @@
 //! `top`: the live table of an autoscaler that runs elsewhere.
 
 use crate::output;
+use crate::values::endpoint;
 use anyhow::Context;
 use autoscaler_up::table::{Table, render};
 use autoscaler_up::view::View;
@@ -13,7 +14,7 @@ use std::time::Duration;
   aibrix-autoscaler top http://127.0.0.1:9000 --once")]
 pub(crate) struct TopArgs {
     /// Where the autoscaler's page is
-    #[arg(default_value = "http://127.0.0.1:8090")]
+    #[arg(default_value = "http://127.0.0.1:8090", value_parser = endpoint)]
     url: String,
     /// Print one picture and exit
     #[arg(long)]

@@ -1,7 +1,7 @@
 //! `up`: the local world.
 
-use super::load::{duration, slo, speed};
 use crate::output;
+use crate::values::{duration, shape, slo, speed};
 use anyhow::Context;
 use autoscaler_up::lines::Lines;
 use autoscaler_up::load::Load;
@@ -26,11 +26,13 @@ The gateway listens at 127.0.0.1:8080 and the page at 127.0.0.1:8090, or at free
 Examples:
   aibrix-autoscaler up
   aibrix-autoscaler up world.yaml --dashboard 127.0.0.1:9000
+  sed s/MODEL/Qwen3-8B/ template.yaml | aibrix-autoscaler up -
   aibrix-autoscaler up world.yaml --trace azure.csv.gz --trace-for 10m --speed 5 --json
   aibrix-autoscaler up --print-quickstart > world.yaml"
 )]
 pub(crate) struct UpArgs {
-    /// A manifest: LocalDeployments and PodAutoscalers; read again on SIGHUP and when it changes
+    /// A manifest: LocalDeployments and PodAutoscalers; read again on SIGHUP and when it changes. - reads standard input,
+    /// once
     file: Option<PathBuf>,
     /// End after this long, in trace time; otherwise at the end of the load, or when told
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
@@ -45,7 +47,7 @@ pub(crate) struct UpArgs {
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "0s")]
     trace_from: f64,
     /// Send a synthetic load through the gateway, such as poisson:rate=5; see `load --help`
-    #[arg(long, value_name = "SHAPE")]
+    #[arg(long, value_name = "SHAPE", value_parser = shape)]
     load: Option<String>,
     /// The model that a trace or load asks for; the first group's where absent
     #[arg(long)]
@@ -95,8 +97,10 @@ pub(crate) fn run(args: &UpArgs) -> anyhow::Result<ExitCode> {
         output::note(note);
     }
     let quickstart = args.file.is_none() && args.trace.is_none() && args.load.is_none();
-    let lines = if args.json { Lines::to(Box::new(std::io::stdout())) } else { Lines::default() };
-    let reload = args.file.clone().map(|path| {
+    let stdout = output::Stdout::default();
+    let lines = if args.json { Lines::to(Box::new(stdout.clone())) } else { Lines::default() };
+    // What comes through a pipe cannot be read twice.
+    let reload = args.file.clone().filter(|path| path.is_file()).map(|path| {
         let from = path.clone();
         Reload { path, read: Box::new(move || read_setup(Some(&from), speed)) }
     });
@@ -124,16 +128,14 @@ pub(crate) fn run(args: &UpArgs) -> anyhow::Result<ExitCode> {
     if !args.json {
         output::print(&text(&summary, args.slo))?;
     }
+    stdout.outcome()?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn read_setup(file: Option<&Path>, speed: f64) -> anyhow::Result<Setup> {
     let (name, text) = match file {
         None => ("quickstart".to_owned(), manifest::QUICKSTART.to_owned()),
-        Some(path) => {
-            let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
-            (path.display().to_string(), text)
-        }
+        Some(path) => (super::name_of(path), super::read_text(path)?),
     };
     manifest::setup(&name, &text, speed)
 }

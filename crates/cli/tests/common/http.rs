@@ -40,9 +40,13 @@ impl Client {
 
     /// Asks for a completion of `tokens` tokens.
     pub(crate) fn complete(&self, gateway: &str, model: &str, tokens: u32) -> reqwest::Result<Answer> {
-        let body = json!({ "model": model, "prompt": "a few words", "max_tokens": tokens }).to_string();
-        let request = self.client.post(format!("{gateway}/v1/completions"));
-        self.answer(request.header("content-type", "application/json").body(body))
+        let body = json!({ "model": model, "prompt": "a few words", "max_tokens": tokens });
+        self.post(&format!("{gateway}/v1/completions"), &body)
+    }
+
+    /// Sends a body to any address.
+    pub(crate) fn post(&self, url: &str, body: &Value) -> reqwest::Result<Answer> {
+        self.answer(self.client.post(url).header("content-type", "application/json").body(body.to_string()))
     }
 
     fn answer(&self, request: reqwest::RequestBuilder) -> reqwest::Result<Answer> {
@@ -50,6 +54,32 @@ impl Client {
             let response = request.send().await?;
             Ok(Answer { status: response.status().as_u16(), body: response.text().await? })
         })
+    }
+}
+
+/// Requests that are sent at the same time, each once.
+pub(crate) struct Batch(Vec<JoinHandle<Answer>>);
+
+impl Batch {
+    /// `size` requests to `model` for answers of `tokens` tokens.
+    pub(crate) fn start(gateway: &str, model: &str, size: usize, tokens: u32) -> Self {
+        // All are made before the first one sends: making one takes longer than sending.
+        let clients: Vec<Client> = (0..size).map(|_| Client::new()).collect();
+        let request = |client: Client| {
+            let (gateway, model) = (gateway.to_owned(), model.to_owned());
+            std::thread::spawn(move || client.complete(&gateway, &model, tokens).unwrap())
+        };
+        Self(clients.into_iter().map(request).collect())
+    }
+
+    /// Waits for the answers. Each must be whole.
+    #[track_caller]
+    pub(crate) fn end(self, tokens: u32) {
+        for request in self.0 {
+            let answer = request.join().unwrap();
+            assert_eq!(answer.status, 200, "{answer:?}");
+            assert_eq!(answer.json()["usage"]["completion_tokens"], tokens, "{answer:?}");
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "all of it is test code")]
 
 pub(crate) mod http;
+pub(crate) mod manifest;
 pub(crate) mod world;
 
 use serde_json::Value;
@@ -12,7 +13,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The binary under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_aibrix-autoscaler");
@@ -95,6 +96,16 @@ fn all_of(mut pipe: impl Read + Send + 'static) -> mpsc::Receiver<String> {
         let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
     });
     receiver
+}
+
+/// Waits for something that no event tells.
+#[track_caller]
+pub(crate) fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let until = Instant::now() + GUARD;
+    while !holds() {
+        assert!(Instant::now() < until, "{what} did not come true");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// A file of the repository.

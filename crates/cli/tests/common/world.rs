@@ -66,7 +66,8 @@ impl World {
         let file = folder.path().join("world.yaml");
         super::write(&file, manifest);
         let ports = ["--json", "--gateway", "127.0.0.1:0", "--dashboard", "127.0.0.1:0", "--speed", "10"];
-        let arguments: Vec<&str> = ["up", file.to_str().unwrap()].into_iter().chain(ports).chain(more.to_vec()).collect();
+        let arguments: Vec<&str> =
+            ["up", file.to_str().unwrap()].into_iter().chain(ports).chain(more.to_vec()).collect();
         let mut child = super::command(&arguments).current_dir(folder.path()).spawn().unwrap();
         let (sender, lines) = channel();
         let stdout = BufReader::new(child.stdout.take().unwrap());
@@ -78,8 +79,8 @@ impl World {
             Self { child, lines, stderr, folder, seen: Vec::new(), gateway, dashboard, client: Client::new() };
         let start = world.wait_for("the start line", |line| line["type"] == "start");
         assert_eq!(world.seen.len(), 1, "start is the first line: {:?}", world.seen);
-        world.gateway = start["gateway"].as_str().unwrap().to_owned();
-        world.dashboard = start["dashboard"].as_str().unwrap().to_owned();
+        start["gateway"].as_str().unwrap().clone_into(&mut world.gateway);
+        start["dashboard"].as_str().unwrap().clone_into(&mut world.dashboard);
         world
     }
 

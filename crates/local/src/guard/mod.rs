@@ -18,6 +18,9 @@
 //!   group or session it moved to. When the command ends, the guard kills its children until it has none.
 //! - The `exec` step asks for a parent-death signal (Linux) and then becomes the command, so that the command dies with
 //!   a guard that is killed. The guard's main thread starts it and lives as long as the guard does.
+//! - The supervisor is a child subreaper too (Linux): what a killed guard leaves becomes its child, and is killed. Only
+//!   where guard and supervisor are both killed outright, in that order and at once, may a process that made a session
+//!   of its own escape.
 //!
 //! Elsewhere than on Linux the command's process group is killed, best effort.
 //!

@@ -4,6 +4,7 @@
 //! nothing waits for it.
 
 mod file;
+mod folder;
 mod lines;
 mod ring;
 
@@ -14,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use file::LogFile;
 pub(crate) use file::LogWriter;
+pub(crate) use folder::TemporaryFolder;
 use lines::Splitter;
 use ring::Ring;
 

@@ -18,9 +18,14 @@ pub enum Error {
     /// The system refused something at the start.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// The spec has these errors.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-    Invalid(Vec<FieldError>),
+    /// The spec has these errors. Said as people know a group: by the kind of its manifest.
+    #[error("{}", .errors.iter().map(|error| format!("LocalDeployment {group}: {error}")).collect::<Vec<_>>().join("\n"))]
+    Invalid {
+        /// The group.
+        group: String,
+        /// Each with its field.
+        errors: Vec<FieldError>,
+    },
     /// No such group.
     #[error("no group `{group}`; the groups are: {known}")]
     UnknownGroup {

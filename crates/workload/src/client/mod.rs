@@ -125,7 +125,7 @@ where
 /// The names of the models that an endpoint lists.
 pub async fn models(url: &str, api_key: Option<&str>) -> Result<Vec<String>, ClientError> {
     let base = url.trim_end_matches('/').trim_end_matches("/v1");
-    let refuse = |error: &dyn std::fmt::Display| ClientError::Setup(format!("{base}/v1/models: {error}"));
+    let refuse = |error: &dyn std::error::Error| ClientError::Setup(format!("{base}/v1/models: {}", cause(error)));
     let client =
         reqwest::Client::builder().timeout(MODELS_TIMEOUT).no_proxy().build().map_err(|error| refuse(&error))?;
     let mut request = client.get(format!("{base}/v1/models"));
@@ -138,6 +138,11 @@ pub async fn models(url: &str, api_key: Option<&str>) -> Result<Vec<String>, Cli
     let list: serde_json::Value = serde_json::from_slice(&body).map_err(|error| refuse(&error))?;
     let entries = list["data"].as_array().map(Vec::as_slice).unwrap_or_default();
     Ok(entries.iter().filter_map(|entry| entry["id"].as_str().map(str::to_owned)).collect())
+}
+
+/// What is at the bottom of an error: "connection refused" says more than that a request could not be sent.
+fn cause(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).last().map(ToString::to_string).unwrap_or_default()
 }
 
 /// A list of models is a small answer.
