@@ -108,6 +108,17 @@ impl GatewayHandle {
         self.shared.routes.drain(id, Some(limit))
     }
 
+    /// Sends nothing new to a replica that is not well, and leaves it what it has. It stays known until it is resumed,
+    /// drained or removed. Asked again, nothing changes.
+    pub fn suspend_replica(&self, id: &str) -> Result<(), RouteError> {
+        self.shared.routes.suspend(id)
+    }
+
+    /// Takes a suspended replica back; waiting requests go to it at once.
+    pub fn resume_replica(&self, id: &str) -> Result<(), RouteError> {
+        self.shared.routes.resume(id)
+    }
+
     /// Removes a crashed replica. Requests on it that sent nothing to their client are retried elsewhere, the others
     /// fail: as [`Outcome::UpstreamError`](crate::Outcome::UpstreamError), or as aborted by scaling if it was draining.
     pub fn remove_replica(&self, id: &str) -> Result<RemoveReport, RouteError> {

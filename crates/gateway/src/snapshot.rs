@@ -70,6 +70,8 @@ pub struct ReplicaSnapshot {
     pub broken: usize,
     /// True once its drain began.
     pub draining: bool,
+    /// True while it is suspended: nothing new goes to it.
+    pub suspended: bool,
 }
 
 /// Counts over finished requests.
@@ -177,6 +179,7 @@ impl ReplicaSnapshot {
             served: replica.served(),
             broken: replica.broken(),
             draining: replica.is_draining(),
+            suspended: replica.is_suspended(),
         }
     }
 }

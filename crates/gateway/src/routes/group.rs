@@ -74,7 +74,7 @@ impl Group {
     }
 
     fn has_ready(&self) -> bool {
-        self.replicas().any(|replica| !replica.is_draining())
+        self.replicas().any(|replica| replica.is_open())
     }
 
     /// True for the first request of a queue on a group that has nobody to serve it.
@@ -127,7 +127,7 @@ impl Group {
         for index in (0..count).map(|step| (self.cursor + step) % count) {
             let Slot { replica, avoid_until } = &self.slots[index];
             let load = replica.in_flight();
-            if replica.is_draining() || load >= limit {
+            if !replica.is_open() || load >= limit {
                 continue;
             }
             if tried.iter().any(|other| Arc::ptr_eq(other, replica)) {
