@@ -63,6 +63,7 @@ impl Routes {
         let stranded = !already && group.is_stranded();
         if replica.idle.is_cancelled() {
             table.replicas.remove(id);
+            table.sweep(&replica.group);
         }
         drop(table);
         if stranded {
@@ -107,6 +108,7 @@ impl Routes {
         group.remove(&replica);
         let stranded = group.is_stranded();
         table.replicas.remove(id);
+        table.sweep(&replica.group);
         let in_flight = replica.in_flight();
         if in_flight == 0 {
             replica.idle.cancel();
