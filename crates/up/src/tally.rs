@@ -130,7 +130,7 @@ impl Tally {
             tpot_p50: quantile(&self.tpot, 0.5),
             tpot_p99: quantile(&self.tpot, 0.99),
             peak_replicas: self.peak,
-            replica_seconds: round(self.replica_seconds.values().sum()),
+            replica_seconds: round(self.replica_seconds.values().fold(0.0, |sum, seconds| sum + seconds)),
             attainment: (self.requests > 0).then(|| self.attained as f64 / self.requests as f64),
             seconds: round(at),
             changes,
