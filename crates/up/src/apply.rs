@@ -4,6 +4,7 @@ use crate::roll::Rolls;
 use crate::scale;
 use crate::setup::{GroupSetup, Setup};
 use crate::world::World;
+use local_world::ReplicaStatus;
 
 impl World {
     /// Takes a manifest. What is refused changes nothing; what is taken is said where it does less than it seems to.
@@ -38,7 +39,6 @@ impl World {
             }
         }
         self.fleet.configure(self.setup.specs());
-        self.fleet.set_pools(self.setup.pools(self.supervisor.gpu_count()));
         if !kept.is_empty() {
             self.say_what_needs_a_restart(&old);
         }
@@ -75,9 +75,17 @@ impl World {
         if outdated.is_empty() {
             return;
         }
-        let (list, count) = (outdated.join(", "), outdated.len());
-        self.warn(format!("{group}: {count} outdated replicas ({list}) are replaced one after the other"));
+        self.warn(format!("{}{}, and are replaced one after the other", outdated_prefix(group), outdated.join(", ")));
         self.rolls.begin(group);
+    }
+
+    /// Goes on replacing outdated replicas, and says where that is done.
+    pub(crate) fn roll(&mut self, statuses: &[ReplicaStatus]) {
+        for group in self.rolls.turn(statuses, &self.supervisor, &self.gateway, &self.drains) {
+            let problem = outdated_prefix(&group);
+            self.view.write(|view| view.problems.retain(|one| !one.starts_with(&problem)));
+            self.say(format!("{group}: no replica is outdated any more"));
+        }
     }
 
     /// What is set up once for a whole run.
@@ -91,5 +99,157 @@ impl World {
         for (field, _) in changed.iter().filter(|(_, changed)| *changed) {
             self.warn(format!("LocalWorld: spec.{field} was changed; that takes a restart of this program"));
         }
+    }
+}
+
+fn outdated_prefix(group: &str) -> String {
+    format!("{group}: these replicas run what the manifest said before: ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::lines::Lines;
+    use crate::observe::Observer;
+    use crate::view::Shared;
+    use autoscaler_core::Fleet;
+    use autoscaler_scrape::{ScrapeConfig, Scraper};
+    use gateway::{Gateway, GatewayConfig};
+    use local_world::{Config, Gpus, Supervisor};
+    use std::collections::BTreeMap;
+    use tokio_util::task::TaskTracker;
+
+    fn group(name: &str, spec: &str) -> String {
+        format!(
+            "---\napiVersion: local.autoscaling.aibrix.ai/v1alpha1\nkind: LocalDeployment\nmetadata: {{ name: {name} }}\n\
+             spec: {{ command: [engine, '{{port}}'], {spec} }}\n"
+        )
+    }
+
+    fn scaled(name: &str, max: u32) -> String {
+        format!(
+            "---\napiVersion: autoscaling.aibrix.ai/v1alpha1\nkind: PodAutoscaler\nmetadata: {{ name: {name} }}\nspec:\n  \
+             scalingStrategy: APA\n  minReplicas: 0\n  maxReplicas: {max}\n  \
+             scaleTargetRef: {{ apiVersion: local.autoscaling.aibrix.ai/v1alpha1, kind: LocalDeployment, name: {name} }}\n  \
+             metricsSources:\n  - {{ metricSourceType: pod, protocolType: http, port: http, path: /metrics, \
+             targetMetric: num_requests_running, targetValue: '1' }}\n"
+        )
+    }
+
+    fn setup(documents: &[String]) -> Setup {
+        crate::manifest::setup("f", &documents.concat(), 1.0).unwrap()
+    }
+
+    /// A world whose replicas cannot start, since nothing here needs one that does.
+    async fn world(documents: &[String]) -> World {
+        let guard_program = Some("/nowhere".into());
+        let config = Config { gpus: Gpus::Count(2), guard_program, ..Config::default() };
+        let setup = setup(documents);
+        let mut world = World {
+            clock: Clock::start(1.0),
+            setup: Setup { groups: Vec::new(), autoscalers: Vec::new(), ..setup.clone() },
+            supervisor: Supervisor::new(config).await.unwrap(),
+            gateway: Gateway::new(GatewayConfig::default()).handle(),
+            observer: Observer::new(Scraper::new(ScrapeConfig::default())),
+            fleet: Fleet::new(Vec::new(), Vec::new()),
+            drains: TaskTracker::new(),
+            view: Shared::default(),
+            lines: Lines::default(),
+            changes: BTreeMap::new(),
+            rolls: Rolls::default(),
+        };
+        world.apply(setup).unwrap();
+        world
+    }
+
+    impl World {
+        fn size(&self, group: &str) -> usize {
+            let counts = |status: &&ReplicaStatus| status.group == group && !status.leaving;
+            self.supervisor.status().iter().filter(counts).count()
+        }
+
+        fn problems(&self) -> Vec<String> {
+            self.view.read(|view| view.problems.clone())
+        }
+
+        /// Models by group, as the gateway has them.
+        fn groups(&self) -> Vec<String> {
+            self.gateway.snapshot().groups.iter().map(|group| group.name.clone()).collect()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refused_manifest_changes_nothing() {
+        let mut world = world(&[group("a", "replicas: 1"), group("b", "replicas: 0")]).await;
+        for bad in ["gpusPerReplica: 3", "models: [a]"] {
+            let refused = setup(&[group("a", "replicas: 2"), group("c", bad)]);
+            assert!(world.apply(refused).is_err(), "{bad}");
+            assert_eq!(world.supervisor.groups(), ["a", "b"], "{bad}");
+            assert_eq!(world.groups(), ["a", "b"], "{bad}");
+            assert_eq!(world.size("a"), 1, "{bad}");
+        }
+    }
+
+    #[tokio::test]
+    async fn all_errors_of_a_manifest_are_said_at_once() {
+        let mut world = world(&[group("a", "")]).await;
+        let bad = setup(&[group("a", "gpusPerReplica: 3"), group("b", "gpusPerReplica: 4, replicas: 600")]);
+        let said = world.apply(bad).unwrap_err().to_string();
+        let [first, second, third] = said.lines().collect::<Vec<_>>()[..] else { panic!("{said}") };
+        assert_eq!(first, "LocalDeployment a: spec.gpusPerReplica: 3 is more than there are (allowed: 0 to 2)");
+        assert!(second.contains("LocalDeployment b: spec.gpusPerReplica"), "{second}");
+        assert_eq!(third, "error: LocalDeployment b: spec.replicas: 600 is too many (allowed: 0 to 512)");
+    }
+
+    #[tokio::test]
+    async fn a_group_that_is_gone_leaves_the_gateway_and_its_model_is_free() {
+        let mut world = world(&[group("a", "replicas: 0"), group("b", "replicas: 0")]).await;
+        world.apply(setup(&[group("c", "replicas: 0, models: [a, b]")])).unwrap();
+        assert_eq!((world.groups(), world.supervisor.groups()), (vec!["c".to_owned()], vec!["c".to_owned()]));
+    }
+
+    #[tokio::test]
+    async fn two_groups_exchange_their_models() {
+        let mut world = world(&[group("a", "replicas: 0, models: [x]"), group("b", "replicas: 0, models: [y]")]).await;
+        let exchanged = [group("a", "replicas: 0, models: [y]"), group("b", "replicas: 0, models: [x]")];
+        world.apply(setup(&exchanged)).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_group_without_an_autoscaler_is_resized() {
+        let mut world = world(&[group("a", "replicas: 1")]).await;
+        world.apply(setup(&[group("a", "replicas: 3")])).unwrap();
+        assert_eq!(world.size("a"), 3);
+        world.apply(setup(&[group("a", "replicas: 2")])).unwrap();
+        assert_eq!(world.size("a"), 2);
+    }
+
+    #[tokio::test]
+    async fn taking_an_autoscaler_away_is_no_decision_on_the_size() {
+        let mut world = world(&[group("a", "replicas: 3"), scaled("a", 4)]).await;
+        world.apply(setup(&[group("a", "")])).unwrap();
+        assert_eq!(world.size("a"), 3);
+        assert_eq!(world.problems(), ["a has no autoscaler any more, and stays as large as it is"]);
+        world.apply(setup(&[group("a", "replicas: 2")])).unwrap();
+        assert_eq!(world.size("a"), 2, "a size that is said is one");
+    }
+
+    #[tokio::test]
+    async fn changed_bounds_are_the_autoscalers_business() {
+        let mut world = world(&[group("a", "replicas: 3"), scaled("a", 4)]).await;
+        world.apply(setup(&[group("a", "replicas: 3"), scaled("a", 5)])).unwrap();
+        assert_eq!(world.size("a"), 3);
+    }
+
+    #[tokio::test]
+    async fn what_takes_a_restart_is_said() {
+        let documents = [group("a", "replicas: 0")];
+        let mut world = world(&documents).await;
+        let place = "---\napiVersion: local.autoscaling.aibrix.ai/v1alpha1\nkind: LocalWorld\nmetadata: { name: w }\n\
+                     spec: { gatewayAddress: '127.0.0.1:1' }\n";
+        world.apply(setup(&[documents[0].clone(), place.to_owned()])).unwrap();
+        let said = "LocalWorld: spec.gatewayAddress was changed; that takes a restart of this program";
+        assert_eq!(world.problems(), [said]);
     }
 }

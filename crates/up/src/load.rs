@@ -74,6 +74,7 @@ impl Wait {
     }
 }
 
+/// What of these groups is missing.
 fn missing(groups: &[&GroupSetup], statuses: &[ReplicaStatus]) -> Vec<String> {
     let missing = |group: &&GroupSetup| {
         let name = &group.spec.name;
@@ -104,4 +105,41 @@ pub(crate) async fn send_all(
         ended??;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TWO_GROUPS: &str = "
+apiVersion: local.autoscaling.aibrix.ai/v1alpha1
+kind: LocalDeployment
+metadata: { name: a }
+spec: { command: [engine, --port, '{port}'], models: [a, a-lora], replicas: 2 }
+---
+apiVersion: local.autoscaling.aibrix.ai/v1alpha1
+kind: LocalDeployment
+metadata: { name: b }
+spec: { command: [engine, --port, '{port}'] }
+";
+
+    fn load(model: &str) -> Vec<Load> {
+        vec![Load { model: model.to_owned(), arrivals: Vec::new() }]
+    }
+
+    #[test]
+    fn a_model_that_nobody_serves_is_refused_with_those_that_are_served() {
+        let setup = crate::manifest::setup("f", TWO_GROUPS, 1.0).unwrap();
+        assert!(check(&load("a-lora"), &setup).is_ok());
+        let error = check(&load("nosuch"), &setup).unwrap_err().to_string();
+        assert_eq!(error, "--model: no group serves \"nosuch\" (allowed: a, a-lora, b)");
+    }
+
+    #[test]
+    fn a_load_waits_for_the_groups_that_it_asks_and_for_no_other() {
+        let setup = crate::manifest::setup("f", TWO_GROUPS, 1.0).unwrap();
+        let groups = Wait::new(&load("a-lora")).groups(&setup);
+        assert_eq!(groups.iter().map(|group| group.spec.name.as_str()).collect::<Vec<_>>(), ["a"]);
+        assert_eq!(missing(&groups, &[]), ["0 of 2 replicas of a are ready"]);
+    }
 }

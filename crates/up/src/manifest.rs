@@ -255,3 +255,32 @@ fn statistic(given: ApiStatistic) -> Statistic {
         ApiStatistic::P99 => Statistic::Percentile(99),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(name: &str, created: Option<&str>) -> PodAutoscaler {
+        let metadata = serde_json::json!({ "name": name, "creationTimestamp": created });
+        let spec = serde_json::json!({
+            "scaleTargetRef": { "name": "g" }, "maxReplicas": 1, "metricsSources": [], "scalingStrategy": "APA",
+        });
+        let object = serde_json::json!({
+            "apiVersion": "autoscaling.aibrix.ai/v1alpha1", "kind": "PodAutoscaler", "metadata": metadata, "spec": spec,
+        });
+        serde_json::from_value(object).unwrap()
+    }
+
+    #[test]
+    fn the_oldest_object_comes_first_and_undated_ones_as_the_file_has_them() {
+        let objects = [
+            object("first", None),
+            object("young", Some("2026-01-01T00:00:00Z")),
+            object("old", Some("2024-01-01T00:00:00Z")),
+            object("second", None),
+        ];
+        let sorted: Vec<_> =
+            oldest_first(&objects).iter().map(|one| one.metadata.name.clone().unwrap_or_default()).collect();
+        assert_eq!(sorted, ["old", "young", "first", "second"]);
+    }
+}

@@ -63,14 +63,15 @@ impl Rolls {
         }
     }
 
-    /// Goes on with every group as far as it can.
+    /// Goes on with every group as far as it can. Answers the groups that are done.
     pub(crate) fn turn(
         &mut self,
         statuses: &[ReplicaStatus],
         supervisor: &Supervisor,
         gateway: &GatewayHandle,
         drains: &TaskTracker,
-    ) {
+    ) -> Vec<String> {
+        let mut done = Vec::new();
         self.0.retain(|group, step| {
             match step.as_ref().map(|step| step.next(statuses)) {
                 Some(Next::Wait) => {}
@@ -82,12 +83,16 @@ impl Rolls {
                 }
                 Some(Next::Done) => *step = None,
                 None => {
-                    let Some(old) = Self::outdated(statuses, group).next() else { return false };
+                    let Some(old) = Self::outdated(statuses, group).next() else {
+                        done.push(group.clone());
+                        return false;
+                    };
                     *step = begin(old, statuses, supervisor);
                 }
             }
             true
         });
+        done
     }
 }
 

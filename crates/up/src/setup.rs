@@ -140,12 +140,12 @@ impl Setup {
         self.autoscalers.iter().any(scales)
     }
 
-    /// The pool of GPUs that the autoscalers share: what groups without one hold is not in it.
+    /// The pool of GPUs that the autoscalers share. `held`: GPUs by group; those of groups that no autoscaler has an
+    /// opinion on, or that were removed and still drain, are not to be shared out.
     #[must_use]
-    pub fn pools(&self, gpus: u32) -> Vec<fleet::Pool> {
-        let fixed = self.groups.iter().filter(|group| self.autoscalers.iter().all(|one| one.group != group.spec.name));
-        let held = fixed.map(|group| group.replicas.saturating_mul(group.spec.gpus_per_replica));
-        let gpus = gpus.saturating_sub(held.fold(0, u32::saturating_add));
+    pub fn pools(&self, gpus: u32, held: &BTreeMap<String, u32>) -> Vec<fleet::Pool> {
+        let others = held.iter().filter(|(group, _)| self.autoscalers.iter().all(|one| one.group != **group));
+        let gpus = gpus.saturating_sub(others.fold(0, |sum: u32, (_, held)| sum.saturating_add(*held)));
         let per_replica: BTreeMap<&str, u32> =
             self.groups.iter().map(|group| (group.spec.name.as_str(), group.spec.gpus_per_replica)).collect();
         let member = |autoscaler: &AutoscalerSetup| {

@@ -53,6 +53,7 @@ impl World {
         let at = self.clock.now();
         let now = self.clock.timestamp(at);
         if decide {
+            self.fleet.set_pools(self.setup.pools(self.supervisor.gpu_count(), &self.gpus_held(&statuses)));
             for (name, decision) in self.fleet.step(now, &seen.observation).targets {
                 self.carry_out(at, &name, decision);
             }
@@ -60,8 +61,20 @@ impl World {
         } else {
             self.fleet.record(now, &seen.observation);
         }
-        self.rolls.turn(&statuses, &self.supervisor, &self.gateway, &self.drains);
+        self.roll(&statuses);
         self.show(at, &seen, &statuses, &snapshot);
+    }
+
+    /// GPUs by group: those that replicas have, and those that they wait for.
+    fn gpus_held(&self, statuses: &[ReplicaStatus]) -> BTreeMap<String, u32> {
+        let mut held: BTreeMap<String, u32> = BTreeMap::new();
+        for status in statuses.iter().filter(|status| !status.state.is_final()) {
+            let group = self.setup.group(&status.group).filter(|_| !status.leaving);
+            let waits_for = group.map_or(0, |group| group.spec.gpus_per_replica);
+            let has = u32::try_from(status.gpus.len()).unwrap_or(u32::MAX);
+            *held.entry(status.group.clone()).or_default() += has.max(waits_for);
+        }
+        held
     }
 
     fn carry_out(&mut self, at: f64, name: &str, decision: TargetDecision) {
