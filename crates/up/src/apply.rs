@@ -40,7 +40,7 @@ impl World {
         }
         self.fleet.configure(self.setup.specs());
         if !kept.is_empty() {
-            self.say_what_needs_a_restart(&old);
+            self.keep_what_needs_a_restart(&old);
         }
         Ok(())
     }
@@ -88,9 +88,11 @@ impl World {
         }
     }
 
-    /// What is set up once for a whole run.
-    fn say_what_needs_a_restart(&self, old: &Setup) {
-        let (old, new) = (&old.world, &self.setup.world);
+    /// What is set up once for a whole run stays as it is, and is said each time that the manifest wants it otherwise.
+    fn keep_what_needs_a_restart(&mut self, old: &Setup) {
+        let (old, new) = (&old.world, self.setup.world.clone());
+        let kept = &mut self.setup.world;
+        (kept.gateway, kept.dashboard, kept.gpus) = (old.gateway, old.dashboard, old.gpus.clone());
         let changed = [
             ("gatewayAddress", old.gateway != new.gateway),
             ("dashboardAddress", old.dashboard != new.dashboard),
@@ -197,9 +199,9 @@ mod tests {
         let bad = setup(&[group("a", "gpusPerReplica: 3"), group("b", "gpusPerReplica: 4, replicas: 600")]);
         let said = world.apply(bad).unwrap_err().to_string();
         let [first, second, third] = said.lines().collect::<Vec<_>>()[..] else { panic!("{said}") };
-        assert_eq!(first, "LocalDeployment a: spec.gpusPerReplica: 3 is more than there are (allowed: 0 to 2)");
+        assert_eq!(first, "f: LocalDeployment a: spec.gpusPerReplica: 3 is more than there are (allowed: 0 to 2)");
         assert!(second.contains("LocalDeployment b: spec.gpusPerReplica"), "{second}");
-        assert_eq!(third, "error: LocalDeployment b: spec.replicas: 600 is too many (allowed: 0 to 512)");
+        assert_eq!(third, "error: f: LocalDeployment b: spec.replicas: 600 is too many (allowed: 0 to 512)");
     }
 
     #[tokio::test]
@@ -251,5 +253,7 @@ mod tests {
         world.apply(setup(&[documents[0].clone(), place.to_owned()])).unwrap();
         let said = "LocalWorld: spec.gatewayAddress was changed; that takes a restart of this program";
         assert_eq!(world.problems(), [said]);
+        world.apply(setup(&documents)).unwrap();
+        assert_eq!(world.problems(), [""; 0], "it is as it was at the start");
     }
 }

@@ -35,6 +35,7 @@ pub fn setup(file: &str, text: &str, speed: f64) -> anyhow::Result<Setup> {
         bail!("{file}: has no LocalDeployment; `up --print-quickstart` shows one");
     }
     let mut setup = Setup {
+        file: file.to_owned(),
         world: world(&manifest)?,
         groups: Vec::new(),
         autoscalers: Vec::new(),

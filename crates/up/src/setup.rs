@@ -13,6 +13,8 @@ use std::time::Duration;
 /// A whole run.
 #[derive(Debug, Clone)]
 pub struct Setup {
+    /// Where it was read from, for messages.
+    pub file: String,
     /// Timing and addresses.
     pub world: WorldSettings,
     /// What is run.
@@ -123,7 +125,7 @@ impl Setup {
 
     /// Everything that cannot be run, found before anything is changed.
     pub fn check(&self, gpus: u32) -> anyhow::Result<()> {
-        let errors: Vec<String> = self.groups.iter().flat_map(|group| group.errors(gpus)).collect();
+        let errors: Vec<String> = self.groups.iter().flat_map(|group| group.errors(&self.file, gpus)).collect();
         if errors.is_empty() { Ok(()) } else { anyhow::bail!("{}", errors.join("\nerror: ")) }
     }
 
@@ -180,9 +182,9 @@ impl Setup {
 }
 
 impl GroupSetup {
-    fn errors(&self, gpus: u32) -> Vec<String> {
+    fn errors(&self, file: &str, gpus: u32) -> Vec<String> {
         let name = &self.spec.name;
-        let place = |text: String| format!("LocalDeployment {name}: spec.{text}");
+        let place = |text: String| format!("{file}: LocalDeployment {name}: spec.{text}");
         let mut errors: Vec<String> = self.spec.validate().iter().map(|error| place(error.to_string())).collect();
         let wanted = self.spec.gpus_per_replica;
         if wanted > gpus {

@@ -113,6 +113,11 @@ fn reload(world: &mut World, options: &Options) {
             tracing::warn!("{message}");
             world.say(message);
         }
-        Err(error) => world.warn(format!("{path} is not used, the one before goes on: {error:#}")),
+        Err(error) => {
+            let problem = format!("{path} is not used, the one before goes on: ");
+            // Only the last try matters.
+            world.view.write(|view| view.problems.retain(|one| !one.starts_with(&problem)));
+            world.warn(format!("{problem}{error:#}"));
+        }
     }
 }
