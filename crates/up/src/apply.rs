@@ -110,76 +110,7 @@ fn outdated_prefix(group: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::clock::Clock;
-    use crate::lines::Lines;
-    use crate::observe::Observer;
-    use crate::view::Shared;
-    use autoscaler_core::Fleet;
-    use autoscaler_scrape::{ScrapeConfig, Scraper};
-    use gateway::{Gateway, GatewayConfig};
-    use local_world::{Config, Gpus, Supervisor};
-    use std::collections::BTreeMap;
-    use tokio_util::task::TaskTracker;
-
-    fn group(name: &str, spec: &str) -> String {
-        format!(
-            "---\napiVersion: local.autoscaling.aibrix.ai/v1alpha1\nkind: LocalDeployment\nmetadata: {{ name: {name} }}\n\
-             spec: {{ command: [engine, '{{port}}'], {spec} }}\n"
-        )
-    }
-
-    fn scaled(name: &str, max: u32) -> String {
-        format!(
-            "---\napiVersion: autoscaling.aibrix.ai/v1alpha1\nkind: PodAutoscaler\nmetadata: {{ name: {name} }}\nspec:\n  \
-             scalingStrategy: APA\n  minReplicas: 0\n  maxReplicas: {max}\n  \
-             scaleTargetRef: {{ apiVersion: local.autoscaling.aibrix.ai/v1alpha1, kind: LocalDeployment, name: {name} }}\n  \
-             metricsSources:\n  - {{ metricSourceType: pod, protocolType: http, port: http, path: /metrics, \
-             targetMetric: num_requests_running, targetValue: '1' }}\n"
-        )
-    }
-
-    fn setup(documents: &[String]) -> Setup {
-        crate::manifest::setup("f", &documents.concat(), 1.0).unwrap()
-    }
-
-    /// A world whose replicas cannot start, since nothing here needs one that does.
-    async fn world(documents: &[String]) -> World {
-        let guard_program = Some("/nowhere".into());
-        let config = Config { gpus: Gpus::Count(2), guard_program, ..Config::default() };
-        let setup = setup(documents);
-        let mut world = World {
-            clock: Clock::start(1.0),
-            setup: Setup { groups: Vec::new(), autoscalers: Vec::new(), ..setup.clone() },
-            supervisor: Supervisor::new(config).await.unwrap(),
-            gateway: Gateway::new(GatewayConfig::default()).handle(),
-            observer: Observer::new(Scraper::new(ScrapeConfig::default())),
-            fleet: Fleet::new(Vec::new(), Vec::new()),
-            drains: TaskTracker::new(),
-            view: Shared::default(),
-            lines: Lines::default(),
-            changes: BTreeMap::new(),
-            rolls: Rolls::default(),
-        };
-        world.apply(setup).unwrap();
-        world
-    }
-
-    impl World {
-        fn size(&self, group: &str) -> usize {
-            let counts = |status: &&ReplicaStatus| status.group == group && !status.leaving;
-            self.supervisor.status().iter().filter(counts).count()
-        }
-
-        fn problems(&self) -> Vec<String> {
-            self.view.read(|view| view.problems.clone())
-        }
-
-        /// Models by group, as the gateway has them.
-        fn groups(&self) -> Vec<String> {
-            self.gateway.snapshot().groups.iter().map(|group| group.name.clone()).collect()
-        }
-    }
+    use crate::testing::{group, scaled, setup, world};
 
     #[tokio::test]
     async fn a_refused_manifest_changes_nothing() {

@@ -22,6 +22,8 @@ pub mod setup;
 pub mod table;
 pub mod tally;
 mod tasks;
+#[cfg(test)]
+mod testing;
 mod turns;
 pub mod view;
 mod world;

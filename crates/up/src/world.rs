@@ -215,3 +215,42 @@ fn state_name(status: &ReplicaStatus) -> &'static str {
         ReplicaState::Failed => "failed",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{group, scaled, world};
+    use local_world::EventKind;
+
+    #[tokio::test]
+    async fn a_scale_up_from_zero_is_withdrawn_where_nobody_waits_and_nothing_could_start() {
+        let mut world = world(&[group("a", "replicas: 1"), scaled("a", 4)]).await;
+        until_it_backs_off(&world).await;
+        world.turn(true).await;
+        assert_eq!(world.size("a"), 0);
+        let told = world.view.read(|view| view.decisions.iter().map(|one| one.reason.clone()).collect::<Vec<_>>());
+        assert_eq!(told, ["nobody waits any more, and no replica could start"]);
+        assert_eq!(world.changes["a"], 1);
+    }
+
+    #[tokio::test]
+    async fn a_group_without_an_autoscaler_goes_on_trying() {
+        let mut world = world(&[group("a", "replicas: 1")]).await;
+        until_it_backs_off(&world).await;
+        world.turn(true).await;
+        assert_eq!(world.size("a"), 1);
+    }
+
+    async fn until_it_backs_off(world: &World) {
+        let mut events = world.supervisor.events();
+        while !world.supervisor.status().iter().all(|status| status.state == ReplicaState::BackingOff) {
+            let _: EventKind = events.recv().await.unwrap().kind;
+        }
+    }
+
+    #[tokio::test]
+    async fn gpus_that_are_waited_for_count_as_held() {
+        let world = world(&[group("a", "replicas: 3, gpusPerReplica: 1")]).await;
+        assert_eq!(world.gpus_held(&world.supervisor.status()), BTreeMap::from([("a".to_owned(), 3)]));
+    }
+}
