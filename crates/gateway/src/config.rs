@@ -14,7 +14,7 @@ pub(crate) const DEFAULT_MAX_CONNECTIONS: usize = 8192;
 pub(crate) const DEFAULT_MAX_ATTEMPTS: u32 = 3;
 
 /// A longer time is as good as none, and adding it to a clock must not overflow.
-const MAX_TIME: Duration = Duration::from_secs(365 * 86_400);
+pub(crate) const MAX_TIME: Duration = Duration::from_secs(365 * 86_400);
 
 /// Settings of the whole gateway. [`Default`] suits a single machine.
 #[derive(Debug, Clone)]
@@ -32,8 +32,8 @@ pub struct GatewayConfig {
     pub header_timeout: Duration,
     /// Time for a request's body to arrive in full (default 60 s). Above it: 408.
     pub body_timeout: Duration,
-    /// A request's deadline counted from its arrival (default 600 s). The header `x-request-timeout` (seconds) lowers
-    /// it. At the deadline: 504 if no byte was sent, else the connection is cut.
+    /// A request's deadline counted from its arrival (default 600 s), where its group has none of its own. The header
+    /// `x-request-timeout` (seconds) lowers it. At the deadline: 504 if no byte was sent, else the connection is cut.
     pub request_timeout: Duration,
     /// Time to connect to a replica (default 2 s; replicas are near).
     pub connect_timeout: Duration,
@@ -108,6 +108,8 @@ pub struct GroupConfig {
     pub models: Vec<String>,
     /// What may wait while no replica can take a request.
     pub hold: HoldLimits,
+    /// A request's deadline counted from its arrival. `None` (default): [`GatewayConfig::request_timeout`].
+    pub request_timeout: Option<Duration>,
     /// Requests in flight per replica; above it requests are held. `None` (default): no limit, engines queue themselves.
     pub max_in_flight_per_replica: Option<usize>,
 }

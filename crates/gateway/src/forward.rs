@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method, Request, Response, header, uri};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header, uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use crate::body::{Buffered, buffer};
+use crate::config::MAX_TIME;
 use crate::error::Refusal;
 use crate::handle::Shared;
 use crate::headers;
@@ -49,13 +50,14 @@ async fn serve(
     tracker: &mut Tracker,
 ) -> Result<Begun, Refusal> {
     let (head, body) = request.into_parts();
-    let timeout = headers::request_timeout(&head.headers, shared.config.request_timeout)?;
-    let now = Instant::now();
-    // A timeout beyond what the clock can name is as good as the longest it can.
-    tracker.deadline = now.checked_add(timeout).unwrap_or(tracker.deadline);
+    let asked = headers::request_timeout(&head.headers)?.unwrap_or(MAX_TIME).min(MAX_TIME);
+    let arrived = Instant::now();
     let config = &shared.config;
-    let body = buffer(body, &shared.budget, config.max_request_bytes, config.body_timeout.min(timeout)).await?;
+    let body = buffer(body, &shared.budget, config.max_request_bytes, config.body_timeout.min(asked)).await?;
     let group = route(shared, &head.method, &head.headers, body.bytes(), tracker)?;
+    let most = shared.routes.request_timeout(&group).unwrap_or(config.request_timeout).min(MAX_TIME);
+    // The header lowers the limit, and never raises it.
+    tracker.deadline = arrived + asked.min(most);
     tracker.note(|record| record.group = Some(group.to_string()));
 
     let mut outbound = Outbound {
@@ -194,11 +196,22 @@ fn not_served(group: &str, end: WaitEnd) -> Refusal {
     }
 }
 
+/// What an answer in full counts as. A replica that has too much to do has not refused the request for what it is.
+fn outcome_of(status: StatusCode) -> Outcome {
+    if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+        Outcome::UpstreamError
+    } else if status.is_client_error() {
+        Outcome::BadRequest
+    } else {
+        Outcome::Ok
+    }
+}
+
 fn respond(begun: Begun, mut tracker: Tracker, limits: &ConnectionLimits) -> Response<ResponseBody> {
     let Begun { mut head, first, rest } = begun;
     tracker.committed(head.status);
     headers::strip_hop_by_hop(&mut head.headers);
-    let ok = if head.status.is_server_error() { Outcome::UpstreamError } else { Outcome::Ok };
+    let ok = outcome_of(head.status);
     let body = if let Some(first) = first {
         let observer = Observer::for_response(&head.headers);
         let proxied = Proxied::new(first, rest, observer, tracker, ok, Arc::clone(limits));

@@ -1,14 +1,14 @@
 //! The world's side of the gateway: groups and replicas in, snapshots and events out.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, watch};
 
 use crate::body::Budget;
-use crate::config::{GatewayConfig, GroupConfig};
+use crate::config::{GatewayConfig, GroupConfig, MAX_TIME};
 use crate::record::{Event, RequestRecord};
 use crate::routes::{DrainReport, RemoveReport, RouteError, Routes};
 use crate::snapshot::Snapshot;
@@ -25,6 +25,7 @@ pub(crate) struct Shared {
     pub(crate) started_epoch: u64,
     stopping: AtomicBool,
     killed: AtomicBool,
+    shutdown_timeout: Mutex<Duration>,
 }
 
 impl Shared {
@@ -39,6 +40,7 @@ impl Shared {
             started_epoch: epoch.map_or(0, |since| since.as_secs()),
             stopping: AtomicBool::new(false),
             killed: AtomicBool::new(false),
+            shutdown_timeout: Mutex::new(config.shutdown_timeout),
             config,
         })
     }
@@ -51,6 +53,14 @@ impl Shared {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn shutdown_timeout(&self) -> Duration {
+        *self.shutdown_timeout.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_shutdown_timeout(&self, timeout: Duration) {
+        *self.shutdown_timeout.lock().unwrap_or_else(PoisonError::into_inner) = timeout.min(MAX_TIME);
     }
 
     /// The shutdown's patience is over: what ends now, ends because of it.
@@ -81,7 +91,16 @@ impl GatewayHandle {
         self.shared.routes.set_group(config)
     }
 
-    /// Removes a group that has no replicas. Requests waiting on it get 404.
+    /// Makes these the groups, and no others, in one step: a model may move from one group to another. A group that is
+    /// not among them is removed as by [`remove_group`](Self::remove_group).
+    ///
+    /// Fails if a model name is in two groups; nothing is changed then.
+    pub fn set_groups(&self, configs: Vec<GroupConfig>) -> Result<(), RouteError> {
+        self.shared.routes.set_groups(configs)
+    }
+
+    /// Removes a group. Requests waiting on it get 404, new ones too, and its model names are free. Its replicas keep
+    /// the requests they have, and are to be drained.
     pub fn remove_group(&self, name: &str) -> Result<(), RouteError> {
         self.shared.routes.remove_group(name)
     }
@@ -108,10 +127,26 @@ impl GatewayHandle {
         self.shared.routes.drain(id, Some(limit))
     }
 
+    /// Sends nothing new to a replica that is not well, and leaves it what it has. It stays known until it is resumed,
+    /// drained or removed. Asked again, nothing changes.
+    pub fn suspend_replica(&self, id: &str) -> Result<(), RouteError> {
+        self.shared.routes.suspend(id)
+    }
+
+    /// Takes a suspended replica back; waiting requests go to it at once.
+    pub fn resume_replica(&self, id: &str) -> Result<(), RouteError> {
+        self.shared.routes.resume(id)
+    }
+
     /// Removes a crashed replica. Requests on it that sent nothing to their client are retried elsewhere, the others
     /// fail: as [`Outcome::UpstreamError`](crate::Outcome::UpstreamError), or as aborted by scaling if it was draining.
     pub fn remove_replica(&self, id: &str) -> Result<RemoveReport, RouteError> {
         self.shared.routes.remove_replica(id)
+    }
+
+    /// Changes [`GatewayConfig::shutdown_timeout`].
+    pub fn set_shutdown_timeout(&self, timeout: Duration) {
+        self.shared.set_shutdown_timeout(timeout);
     }
 
     /// The gateway's state now.

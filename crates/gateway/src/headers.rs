@@ -78,14 +78,14 @@ pub(crate) fn wants_upgrade(headers: &HeaderMap) -> bool {
         .any(|protocol| !protocol.trim().eq_ignore_ascii_case("h2c"))
 }
 
-/// The request's time limit: the header's where it is lower. A value that is not a positive number is refused rather
+/// The time limit that the request states for itself. A value that is not a positive number is refused rather
 /// than ignored, as a client that sets it relies on it.
-pub(crate) fn request_timeout(headers: &HeaderMap, most: Duration) -> Result<Duration, Refusal> {
-    let Some(value) = headers.get(X_REQUEST_TIMEOUT) else { return Ok(most) };
+pub(crate) fn request_timeout(headers: &HeaderMap) -> Result<Option<Duration>, Refusal> {
+    let Some(value) = headers.get(X_REQUEST_TIMEOUT) else { return Ok(None) };
     let seconds = value.to_str().ok().and_then(|text| text.trim().parse::<f64>().ok());
     match seconds {
         Some(seconds) if seconds > 0.0 && seconds.is_finite() => {
-            Ok(Duration::try_from_secs_f64(seconds).unwrap_or(most).min(most))
+            Ok(Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)))
         }
         _ => Err(Refusal::bad_request("invalid_timeout", "x-request-timeout must be a positive number of seconds")),
     }
@@ -132,12 +132,13 @@ mod tests {
     }
 
     #[test]
-    fn the_timeout_header_lowers_and_never_raises() {
-        let most = Duration::from_secs(10);
-        assert_eq!(request_timeout(&map(&[("x-request-timeout", "2.5")]), most).unwrap(), Duration::from_millis(2500));
-        assert_eq!(request_timeout(&map(&[("x-request-timeout", "1e300")]), most).unwrap(), most);
+    fn a_timeout_is_a_positive_number_of_seconds() {
+        let timeout = |text| request_timeout(&map(&[("x-request-timeout", text)]));
+        assert_eq!(timeout("2.5").unwrap(), Some(Duration::from_millis(2500)));
+        assert_eq!(timeout("1e300").unwrap(), Some(Duration::MAX));
+        assert_eq!(request_timeout(&map(&[])).unwrap(), None);
         for bad in ["0", "-1", "NaN", "inf", "soon", ""] {
-            assert!(request_timeout(&map(&[("x-request-timeout", bad)]), most).is_err(), "{bad}");
+            assert!(timeout(bad).is_err(), "{bad}");
         }
     }
 }

@@ -13,6 +13,9 @@
 //! - **Holding.** With no replica a request waits, first in first out, within limits of number, bytes and time.
 //! - **Everything ends.** Each request has a deadline, enforced also against a client that does not read.
 //!
+//! Only paths of inference lead to a replica: `/v1/…` and the engines' own, such as `/tokenize`, `/score` or `/generate`.
+//! Any other path is 404 and wakes nobody; an engine's metrics and controls are not its clients' business.
+//!
 //! The response's head is passed on together with its first body byte, so that a replica lost while it computes the
 //! first token can still be replaced unnoticed.
 
@@ -26,6 +29,7 @@ mod inspect;
 mod latency;
 mod metrics;
 mod observe;
+mod paths;
 mod record;
 mod respond;
 mod routes;

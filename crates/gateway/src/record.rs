@@ -6,11 +6,11 @@ use std::time::{Duration, Instant, SystemTime};
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Outcome {
-    /// Answered in full by a replica with a status below 500.
+    /// Answered in full by a replica with a status below 400.
     Ok,
     /// The client went away before the answer was complete.
     ClientGone,
-    /// A replica answered with 5xx, broke off, crashed after the first byte, or could not be reached.
+    /// A replica answered with 5xx or 429, broke off, crashed after the first byte, or could not be reached.
     UpstreamError,
     /// The request's deadline passed.
     Timeout,
@@ -18,7 +18,7 @@ pub enum Outcome {
     RejectedHold,
     /// No group serves the model or path.
     Unroutable,
-    /// Refused for what it is: malformed, too large, too slow to arrive, a method that is not proxied.
+    /// Refused for what it is, by the gateway or by a replica with 4xx: malformed, too large, too slow to arrive, a method that is not proxied.
     BadRequest,
     /// Cut because its replica was scaled down. Must not happen; hence counted apart.
     AbortedByScaling,
@@ -111,7 +111,7 @@ impl RequestRecord {
 
     /// Answered in full with a status below 400.
     pub fn succeeded(&self) -> bool {
-        self.outcome == Outcome::Ok && self.status.is_some_and(|status| status < 400)
+        self.outcome == Outcome::Ok
     }
 }
 

@@ -114,7 +114,7 @@ impl Server {
     async fn stop(self) {
         self.shared.stop();
         self.tasks.close();
-        let patience = self.shared.config.shutdown_timeout;
+        let patience = self.shared.shutdown_timeout();
         if tokio::time::timeout(patience, self.graceful.shutdown()).await.is_err() {
             tracing::warn!("requests were still in flight at the shutdown deadline and are cut");
         }

@@ -13,6 +13,7 @@ use crate::error::{Refusal, json};
 use crate::forward::{forward, refuse};
 use crate::handle::Shared;
 use crate::headers::wants_upgrade;
+use crate::paths::is_inference;
 use crate::record::Outcome;
 use crate::respond::{ConnectionLimits, ResponseBody};
 use crate::track::Tracker;
@@ -57,6 +58,10 @@ fn not_proxied(request: &Request<Incoming>) -> Option<Refusal> {
     }
     if !request.uri().path().starts_with('/') {
         return refusal(StatusCode::BAD_REQUEST, "bad_path", "the path must begin with /");
+    }
+    if !is_inference(request.uri().path()) {
+        let message = "no model is served at this path; paths of OpenAI's API begin with /v1/";
+        return Some(Refusal::new(StatusCode::NOT_FOUND, "unknown_path", Outcome::Unroutable, message));
     }
     None
 }

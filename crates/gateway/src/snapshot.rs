@@ -36,6 +36,8 @@ impl Snapshot {
 pub struct GroupSnapshot {
     /// Name of the group.
     pub name: String,
+    /// True once it was removed: it serves nothing new, and is here until its last replica has left.
+    pub removed: bool,
     /// Its replicas, draining ones included, in the order they were added.
     pub replicas: Vec<ReplicaSnapshot>,
     /// Requests waiting for a replica.
@@ -70,6 +72,8 @@ pub struct ReplicaSnapshot {
     pub broken: usize,
     /// True once its drain began.
     pub draining: bool,
+    /// True while it is suspended: nothing new goes to it.
+    pub suspended: bool,
 }
 
 /// Counts over finished requests.
@@ -164,7 +168,14 @@ impl GroupSnapshot {
     fn of(group: &GroupView) -> Self {
         let (held, held_bytes) = group.held();
         let replicas = group.replicas().map(|replica| ReplicaSnapshot::of(replica)).collect();
-        Self { name: group.name().to_owned(), replicas, held, held_bytes, ..Self::default() }
+        Self {
+            name: group.name().to_owned(),
+            replicas,
+            held,
+            held_bytes,
+            removed: group.is_retired(),
+            ..Self::default()
+        }
     }
 }
 
@@ -177,6 +188,7 @@ impl ReplicaSnapshot {
             served: replica.served(),
             broken: replica.broken(),
             draining: replica.is_draining(),
+            suspended: replica.is_suspended(),
         }
     }
 }

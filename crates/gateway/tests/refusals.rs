@@ -52,7 +52,6 @@ async fn several_models_lead_to_one_group_and_a_name_to_one_group_only() {
     let taken = world.handle.set_group(GroupConfig::new("h", ["x", "m-lora"]));
     assert_eq!(taken, Err(RouteError::ModelTaken { model: "m-lora".into(), group: "g".into() }));
     assert_eq!(world.handle.snapshot().groups.len(), 1, "a refused change changes nothing");
-    assert!(matches!(world.handle.remove_group("g"), Err(RouteError::GroupInUse(_))));
     assert!(world.handle.add_replica("h", "z", engine.addr).is_err());
 }
 
@@ -65,13 +64,87 @@ async fn a_path_without_a_model_goes_to_the_only_group_and_else_to_the_one_named
     assert_eq!(answered(pending).await.0, 200);
 
     world.handle.set_group(GroupConfig::new("h", ["n"])).unwrap();
-    let (status, body) = world.get("/version").await;
+    let (status, body) = world.get("/v1/files").await;
     assert_eq!((status, &error(&body)["code"]), (400, &"model_required".into()));
     assert_eq!(answered(world.post(r#"{"prompt":"x"}"#)).await.0, 400);
-    let named = Request::get(world.uri("/version")).header("x-model", "m");
+    let named = Request::get(world.uri("/v1/files")).header("x-model", "m");
     let pending = world.send(named.body(Full::default()).unwrap());
     engine.call().await.answer_json("{}");
     assert_eq!(answered(pending).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_path_that_is_not_inference_is_404_and_wakes_nobody() {
+    let mut world = World::start().await;
+    let named = Request::get(world.uri("/metrics")).header("x-model", "m").body(Full::default()).unwrap();
+    let (status, body) = answered(world.send(named)).await;
+    assert_eq!((status, &error(&body)["code"]), (404, &"unknown_path".into()));
+    assert_eq!(world.get("/favicon.ico").await.0, 404);
+    assert_eq!(world.record().await.outcome, Outcome::Unroutable);
+    assert!(!world.handle.wakeups().has_changed().unwrap());
+    assert_eq!(world.handle.snapshot().groups[0].held, 0);
+}
+
+#[tokio::test]
+async fn two_groups_exchange_their_models_in_one_step() {
+    let world = World::start().await;
+    world.handle.set_group(GroupConfig::new("h", ["n"])).unwrap();
+    let mut engine = world.engine("a").await;
+    let taken = vec![GroupConfig::new("g", ["n"]), GroupConfig::new("h", ["n"])];
+    assert_eq!(
+        world.handle.set_groups(taken),
+        Err(RouteError::ModelTaken { model: "n".into(), group: "g".into() }),
+        "a model has one group"
+    );
+    world.handle.set_groups(vec![GroupConfig::new("g", ["n"]), GroupConfig::new("h", ["m"])]).unwrap();
+    let pending = world.post(r#"{"model":"n"}"#);
+    engine.call().await.answer_json("{}");
+    assert_eq!(answered(pending).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_removed_groups_replica_finishes_its_request_while_its_model_is_free_for_another() {
+    let mut world = World::start().await;
+    let mut old = world.engine("a").await;
+    let running = world.ask();
+    let call = old.call().await;
+    world.handle.set_groups(vec![GroupConfig::new("h", ["m"])]).unwrap();
+    assert!(world.handle.snapshot().group("g").unwrap().removed);
+    assert_eq!(world.handle.add_replica("g", "b", old.addr), Err(RouteError::UnknownGroup("g".into())));
+
+    let mut engine = support::Engine::start().await;
+    world.handle.add_replica("h", "c", engine.addr).unwrap();
+    let pending = world.ask();
+    engine.call().await.answer_json("{}");
+    assert_eq!(answered(pending).await.0, 200);
+    assert_eq!(world.record().await.group.as_deref(), Some("h"));
+
+    let drain = world.handle.drain_replica("a").unwrap();
+    call.answer_json("{}");
+    assert_eq!(answered(running).await.0, 200);
+    assert_eq!(soon("the drain ends", drain).await.cut, 0);
+    assert!(world.handle.snapshot().group("g").is_none(), "it goes with its last replica");
+}
+
+#[tokio::test]
+async fn each_group_has_its_own_request_timeout() {
+    let group = |name: &str, seconds| GroupConfig {
+        request_timeout: Some(Duration::from_secs(seconds)),
+        ..GroupConfig::new(name, [name])
+    };
+    let slow = group("slow", 600);
+    let quick_group = GroupConfig { request_timeout: Some(Duration::from_millis(50)), ..group("quick", 0) };
+    let config = GatewayConfig { request_timeout: Duration::from_millis(20), ..quick() };
+    let world = World::with(config, slow).await;
+    world.handle.set_group(quick_group).unwrap();
+    let mut engine = support::Engine::start().await;
+    world.handle.add_replica("slow", "s", engine.addr).unwrap();
+    world.handle.add_replica("quick", "q", engine.addr).unwrap();
+    let unhurried = world.post(r#"{"model":"slow"}"#);
+    let call = engine.call().await;
+    assert_eq!(answered(world.post(r#"{"model":"quick"}"#)).await.0, 504);
+    call.answer_json("{}");
+    assert_eq!(answered(unhurried).await.0, 200, "neither another group's limit nor the gateway's holds for it");
 }
 
 #[tokio::test]

@@ -209,6 +209,56 @@ async fn a_drain_waits_for_the_running_stream_and_takes_no_new_request() {
 }
 
 #[tokio::test]
+async fn a_suspended_replica_finishes_what_it_has_and_takes_waiting_requests_once_it_is_resumed() {
+    let mut world = World::start().await;
+    let mut engine = world.engine("a").await;
+    let pending = world.ask();
+    let chunks = engine.call().await.answer_stream();
+    chunks.event("{}").await;
+    let mut body = soon("the head", pending).await.unwrap().into_body();
+    world.handle.suspend_replica("a").unwrap();
+    let waiting = world.ask();
+    assert_eq!(world.woken().await, "g", "nobody can take it");
+    world.held(1).await;
+    assert!(world.handle.snapshot().groups[0].replicas[0].suspended);
+
+    world.handle.resume_replica("a").unwrap();
+    engine.call().await.answer_json("{}");
+    assert_eq!(answered(waiting).await.0, 200, "the older request runs on meanwhile");
+    drop(chunks);
+    while let Some(chunk) = chunk(&mut body).await {
+        chunk.expect("the stream is whole");
+    }
+    let outcomes = [world.record().await.outcome, world.record().await.outcome];
+    assert_eq!(outcomes, [Outcome::Ok, Outcome::Ok]);
+}
+
+#[tokio::test]
+async fn a_suspended_replica_stays_without_requests_and_can_be_drained() {
+    let world = World::start().await;
+    let _engine = world.engine("a").await;
+    world.handle.suspend_replica("a").unwrap();
+    assert_eq!(world.handle.snapshot().groups[0].replicas.len(), 1);
+    soon("the drain ends", world.handle.drain_replica("a").unwrap()).await;
+    assert!(matches!(world.handle.resume_replica("a"), Err(RouteError::UnknownReplica(_))));
+}
+
+#[tokio::test]
+async fn what_breaks_on_a_suspended_replica_is_not_scalings_doing() {
+    let mut world = World::start().await;
+    let mut engine = world.engine("a").await;
+    let pending = world.ask();
+    let chunks = engine.call().await.answer_stream();
+    chunks.event("{}").await;
+    let mut body = soon("the head", pending).await.unwrap().into_body();
+    chunk(&mut body).await.unwrap().unwrap();
+    world.handle.suspend_replica("a").unwrap();
+    world.handle.remove_replica("a").unwrap();
+    assert!(chunk(&mut body).await.unwrap().is_err());
+    assert_eq!(world.record().await.outcome, Outcome::UpstreamError);
+}
+
+#[tokio::test]
 async fn an_idle_replica_is_drained_at_once_and_an_unknown_one_not_at_all() {
     let world = World::start().await;
     let _engine = world.engine("a").await;

@@ -3,13 +3,18 @@
 //! [`run::run`] starts the supervisor, the gateway and the page, turns the loop (look, record or decide, act), and drains
 //! everything at the end. [`manifest`] turns documents into a [`setup::Setup`].
 
+mod account;
+mod apply;
 mod clock;
+mod ending;
 mod exposition;
 pub mod lines;
 pub mod load;
 pub mod manifest;
 mod observe;
 mod page;
+mod pulse;
+mod roll;
 mod routing;
 pub mod run;
 mod scale;
@@ -17,5 +22,8 @@ pub mod setup;
 pub mod table;
 pub mod tally;
 mod tasks;
+#[cfg(test)]
+mod testing;
+mod turns;
 pub mod view;
 mod world;

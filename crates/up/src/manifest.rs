@@ -6,13 +6,14 @@ use autoscaler_api::local::{DeploymentSettings, MAIN_PORT, WorldSettings as ApiW
 use autoscaler_api::resolved::{PodEndpoint, Port, ResolvedAutoscaler, ResolvedSource, SourceKind};
 use autoscaler_api::v1alpha1::{ProtocolType, SecretKeyRef, Statistic as ApiStatistic, Tls};
 use autoscaler_api::{Manifest, PodAutoscaler, resolve};
-use autoscaler_core::spec::{Gaps, Spec, Strategy};
+use autoscaler_core::spec::{Gaps, Mode, Spec, Strategy};
 use autoscaler_metrics::{Engine, MetricQuery, Statistic};
 use autoscaler_runtime::decide::input::Settings;
 use autoscaler_runtime::spec::{SpecError, of_resolved};
 use autoscaler_scrape::{Access, Auth, Secret, TlsOptions};
 use gateway::{GroupConfig, HoldLimits};
 use local_world::{Gpus, GroupSpec, Readiness, ReadinessCheck, RestartPolicy};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -34,14 +35,16 @@ pub fn setup(file: &str, text: &str, speed: f64) -> anyhow::Result<Setup> {
         bail!("{file}: has no LocalDeployment; `up --print-quickstart` shows one");
     }
     let mut setup = Setup {
+        file: file.to_owned(),
         world: world(&manifest)?,
         groups: Vec::new(),
         autoscalers: Vec::new(),
         notes: manifest.findings.iter().map(ToString::to_string).collect(),
     };
-    for autoscaler in &manifest.autoscalers {
-        let name = autoscaler.metadata.name.clone().unwrap_or_default();
-        let deployment = manifest.deployment_of(autoscaler).with_context(|| {
+    let mut owners: BTreeMap<String, String> = BTreeMap::new();
+    for object in oldest_first(&manifest.autoscalers) {
+        let name = object.metadata.name.clone().unwrap_or_default();
+        let deployment = manifest.deployment_of(object).with_context(|| {
             let known: Vec<String> = manifest.deployments.iter().filter_map(|one| one.metadata.name.clone()).collect();
             format!(
                 "{file}: PodAutoscaler {name}: its scaleTargetRef is no LocalDeployment of this file (allowed: {})",
@@ -49,19 +52,51 @@ pub fn setup(file: &str, text: &str, speed: f64) -> anyhow::Result<Setup> {
             )
         })?;
         let settings = DeploymentSettings::of(deployment);
-        setup
-            .autoscalers
-            .push(self::autoscaler(autoscaler, &settings).with_context(|| format!("{file}: PodAutoscaler {name}"))?);
+        let one = autoscaler(object, &settings).with_context(|| format!("{file}: PodAutoscaler {name}"))?;
+        // One that only recommends stands in nobody's way.
+        if one.spec.mode == Mode::Apply
+            && let Some(owner) = owners.insert(one.group.clone(), name.clone())
+        {
+            let group = &one.group;
+            setup.notes.push(format!(
+                "{file}: warning: PodAutoscaler {name}: conflicts with {owner}, which is older and scales {group}; not used"
+            ));
+            owners.insert(group.clone(), owner);
+            continue;
+        }
+        setup.autoscalers.push(one);
     }
+    // In the file's order, as a person wrote it.
+    let place = |name: &str| manifest.autoscalers.iter().position(|one| one.metadata.name.as_deref() == Some(name));
+    setup.autoscalers.sort_by_key(|one| place(&one.spec.name));
     for deployment in &manifest.deployments {
         let settings = DeploymentSettings::of(deployment);
-        let floor =
-            setup.autoscalers.iter().find(|one| one.group == settings.name).map_or(1, |one| one.spec.bounds.min);
-        setup.groups.push(
-            group(&settings, floor, speed).with_context(|| format!("{file}: LocalDeployment {}", settings.name))?,
-        );
+        let place = || format!("{file}: LocalDeployment {}", settings.name);
+        let scaler = setup.autoscalers.iter().find(|one| one.group == settings.name && one.spec.mode == Mode::Apply);
+        let bounds = scaler.map(|one| one.spec.bounds);
+        let mut group = group(&settings, bounds.map_or(1, |bounds| bounds.min), speed).with_context(place)?;
+        if let Some(bounds) = bounds.filter(|bounds| group.replicas > bounds.max) {
+            let (asked, max) = (group.replicas, bounds.max);
+            setup.notes.push(format!(
+                "{}: warning: spec.replicas: {asked} is above its autoscaler's maxReplicas; {max} are started",
+                place()
+            ));
+            group.replicas = max;
+            group.declared = group.declared.map(|_| max);
+        }
+        setup.groups.push(group);
     }
     Ok(setup)
+}
+
+/// By creation where the objects were exported from a cluster, else as the file has them.
+fn oldest_first(objects: &[PodAutoscaler]) -> Vec<&PodAutoscaler> {
+    let mut sorted: Vec<&PodAutoscaler> = objects.iter().collect();
+    sorted.sort_by_key(|object| {
+        let created = object.metadata.creation_timestamp.as_ref().map(|time| time.0);
+        (created.is_none(), created)
+    });
+    sorted
 }
 
 fn world(manifest: &Manifest) -> anyhow::Result<WorldSettings> {
@@ -94,8 +129,10 @@ fn group(given: &DeploymentSettings, floor: u32, speed: f64) -> anyhow::Result<G
     spec.drain_timeout = given.drain_timeout;
     spec.restart = RestartPolicy { initial: given.backoff_initial, max: given.backoff_max, ..RestartPolicy::default() };
     let mut route = GroupConfig::new(&given.name, &given.models);
-    let timeout = Duration::from_secs_f64(given.hold_timeout.as_secs_f64() / speed);
-    route.hold = HoldLimits { max_requests: given.max_held, timeout, ..HoldLimits::default() };
+    let machine = |trace: Duration| Duration::from_secs_f64(trace.as_secs_f64() / speed);
+    route.hold =
+        HoldLimits { max_requests: given.max_held, timeout: machine(given.hold_timeout), ..HoldLimits::default() };
+    route.request_timeout = Some(machine(given.request_timeout));
     let engine = given.engine.as_deref().map(|name| {
         Engine::named(name).with_context(|| format!("spec.engine: {name:?} is no engine (allowed: {})", Engine::NAMES))
     });
@@ -104,6 +141,7 @@ fn group(given: &DeploymentSettings, floor: u32, speed: f64) -> anyhow::Result<G
         route,
         request_timeout: Some(given.request_timeout),
         replicas: given.replicas.unwrap_or(floor),
+        declared: given.replicas,
         engine: engine.transpose()?,
     })
 }
@@ -216,5 +254,34 @@ fn statistic(given: ApiStatistic) -> Statistic {
         ApiStatistic::P90 => Statistic::Percentile(90),
         ApiStatistic::P95 => Statistic::Percentile(95),
         ApiStatistic::P99 => Statistic::Percentile(99),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(name: &str, created: Option<&str>) -> PodAutoscaler {
+        let metadata = serde_json::json!({ "name": name, "creationTimestamp": created });
+        let spec = serde_json::json!({
+            "scaleTargetRef": { "name": "g" }, "maxReplicas": 1, "metricsSources": [], "scalingStrategy": "APA",
+        });
+        let object = serde_json::json!({
+            "apiVersion": "autoscaling.aibrix.ai/v1alpha1", "kind": "PodAutoscaler", "metadata": metadata, "spec": spec,
+        });
+        serde_json::from_value(object).unwrap()
+    }
+
+    #[test]
+    fn the_oldest_object_comes_first_and_undated_ones_as_the_file_has_them() {
+        let objects = [
+            object("first", None),
+            object("young", Some("2026-01-01T00:00:00Z")),
+            object("old", Some("2024-01-01T00:00:00Z")),
+            object("second", None),
+        ];
+        let sorted: Vec<_> =
+            oldest_first(&objects).iter().map(|one| one.metadata.name.clone().unwrap_or_default()).collect();
+        assert_eq!(sorted, ["old", "young", "first", "second"]);
     }
 }

@@ -1,16 +1,21 @@
 //! A whole run: start everything, turn until it is over, drain, and report.
 
+use crate::account::Account;
 use crate::clock::Clock;
+use crate::ending::{self, Running};
 use crate::lines::{Line, Lines};
 use crate::load::{self, Load};
 use crate::observe::Observer;
 use crate::page;
+use crate::pulse::Pulse;
+use crate::roll::Rolls;
 use crate::routing;
 use crate::setup::Setup;
 use crate::table::Table;
 use crate::tally::{Summary, Tally};
 use crate::tasks;
-use crate::view::{RequestsView, Shared};
+use crate::turns::{Over, turns};
+use crate::view::Shared;
 use crate::world::World;
 use anyhow::Context;
 use autoscaler_core::Fleet;
@@ -23,8 +28,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use workload::score::Slo;
@@ -81,11 +84,12 @@ const DASHBOARD_PORT: u16 = 8090;
 const RECORDS: usize = 65_536;
 /// How long a page's answer may take: engines answer late exactly when they are busy.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(1);
-/// The shortest time between two turns, whatever the speed.
-const SHORTEST_TURN: Duration = Duration::from_millis(20);
+/// How long standard output or a terminal may take for the last lines; a reader that has stalled does not get them.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// Runs until `stop`, the end of the load, or the length. Every replica is drained and stopped before it returns.
 pub async fn run(options: Options, stop: CancellationToken) -> anyhow::Result<Summary> {
+    load::check(&options.loads, &options.setup)?;
     let gateway_address = options.gateway.or(options.setup.world.gateway);
     let (gateway_listener, gateway_at) = listen(gateway_address, GATEWAY_PORT).await.context("gateway")?;
     let dashboard_address = options.dashboard.or(options.setup.world.dashboard);
@@ -117,6 +121,14 @@ pub async fn run(options: Options, stop: CancellationToken) -> anyhow::Result<Su
     tasks.spawn(tasks::count(handle.subscribe(RECORDS), Arc::clone(&tally)));
     tasks.spawn(tasks::narrate(supervisor.events(), options.lines.clone(), clock, background.clone()));
     tasks.spawn(routing::follow(supervisor.clone(), handle.clone(), background.clone()));
+    let pulse = Pulse {
+        supervisor: supervisor.clone(),
+        gateway: handle.clone(),
+        clock,
+        view: view.clone(),
+        lines: options.lines.clone(),
+    };
+    tasks.spawn(pulse.beat(background.clone()));
     let tail = {
         let supervisor = supervisor.clone();
         let lines = move |id: &str, count: usize| -> Option<Vec<String>> {
@@ -133,7 +145,7 @@ pub async fn run(options: Options, stop: CancellationToken) -> anyhow::Result<Su
     let mut world = World {
         clock,
         fleet: Fleet::new(Vec::new(), Vec::new()),
-        setup: options.setup.clone(),
+        setup: Setup { groups: Vec::new(), autoscalers: Vec::new(), ..options.setup.clone() },
         supervisor: supervisor.clone(),
         gateway: handle.clone(),
         observer: Observer::new(Scraper::new(scrape)),
@@ -141,151 +153,52 @@ pub async fn run(options: Options, stop: CancellationToken) -> anyhow::Result<Su
         view: view.clone(),
         lines: options.lines.clone(),
         changes: BTreeMap::new(),
+        rolls: Rolls::default(),
     };
-    let setup = options.setup.clone();
-    let outcome = match world.apply(setup) {
-        Ok(()) => turns(&mut world, &options, &tally, gateway_at, stop).await,
-        Err(error) => Err(error),
+    let account = Account { supervisor: supervisor.clone(), clock, tally: Arc::clone(&tally), view: view.clone() };
+    let table = if options.table { Table::on_terminal() } else { None };
+    let over = match world.apply(options.setup.clone()) {
+        Ok(()) => turns(&mut world, &options, &account, table.as_ref(), gateway_at, stop).await,
+        Err(error) => Over { result: Err(error), load: None },
     };
-
-    // Everything ends in order, whatever ended the run: no new requests, the last ones answered, then the replicas.
-    gateway_stop.cancel();
-    let _ = serving.await;
-    supervisor.shutdown(options.setup.longest_drain()).await;
+    let running = Running { serving, stop: gateway_stop, load: over.load };
+    ending::end(&world, running, &account, table.as_ref()).await;
     background.cancel();
     drop((handle, world.gateway));
     tasks.close();
     let _ = tokio::time::timeout(TASKS_TIMEOUT, tasks.wait()).await;
-    outcome?;
     let mut summary = tally.lock().unwrap_or_else(PoisonError::into_inner).summary(clock.now(), world.changes);
     summary.decisions = view.read(|view| view.decisions.iter().cloned().collect());
-    options.lines.write(&Line::Summary(summary.clone()));
+    if over.result.is_ok() {
+        options.lines.write(&Line::Summary(summary.clone()));
+    }
+    finish_output(options.lines, table).await;
+    over.result?;
     Ok(summary)
+}
+
+/// Gives the last lines their time, off the runtime: both wait for a reader.
+async fn finish_output(lines: Lines, table: Option<Table>) {
+    let finish = move || {
+        if let Some(table) = table {
+            table.finish(LAST_LINES);
+        }
+        lines.finish(LAST_LINES)
+    };
+    if matches!(tokio::task::spawn_blocking(finish).await, Ok(false)) {
+        tracing::warn!("the last lines were not read, the summary among them");
+    }
 }
 
 /// Tasks that count and serve pages have nothing left to wait for by then.
 const TASKS_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Turns until it is over.
-async fn turns(
-    world: &mut World,
-    options: &Options,
-    tally: &Arc<Mutex<Tally>>,
-    gateway: SocketAddr,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
-    let clock = world.clock;
-    let scrape = clock.machine(world.setup.world.scrape_interval.as_secs_f64()).max(SHORTEST_TURN);
-    let mut turn = tokio::time::interval(scrape);
-    turn.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut wakeups = world.gateway.wakeups();
-    let mut reloads = tasks::reloads(options.reload.as_ref().map(|reload| reload.path.clone()), stop.clone());
-    let (load_ended, mut loads_over) = mpsc::channel::<anyhow::Result<()>>(1);
-    let load_stop = stop.child_token();
-    let mut load_task = None;
-    let mut next_decision = 0.0;
-    let mut table = if options.table { Table::on_terminal() } else { None };
-    let mut result = Ok(());
-    loop {
-        let woken = tokio::select! {
-            biased;
-            () = stop.cancelled() => break,
-            over = loads_over.recv() => {
-                result = over.unwrap_or(Ok(()));
-                // A given length is the run's, and goes on after the load.
-                if result.is_err() || options.length.is_none() { break }
-                false
-            }
-            _ = reloads.recv() => { reload(world, options); false }
-            _ = turn.tick() => false,
-            changed = wakeups.changed() => changed.is_ok(),
-        };
-        let now = clock.now();
-        // A held request does not wait for the tick.
-        let decide = woken || now >= next_decision;
-        if decide {
-            next_decision = now + world.setup.world.tick_interval.as_secs_f64();
-        }
-        world.turn(decide).await;
-        account(world, tally);
-        if let Some(table) = &mut table {
-            world.view.read(|view| table.draw(view));
-        }
-        if load_task.is_none() && !options.loads.is_empty() && started(world) {
-            let sending = load::send_all(options.loads.clone(), gateway, options.speed, options.slo, load_stop.clone());
-            let load_ended = load_ended.clone();
-            load_task = Some(tokio::spawn(async move {
-                let _ = load_ended.send(sending.await).await;
-            }));
-        }
-        if options.length.is_some_and(|length| clock.now() >= length) {
-            break;
-        }
-    }
-    // No request is sent any more; those on their way are answered before anything is stopped.
-    load_stop.cancel();
-    if let Some(task) = load_task {
-        let patience = clock.machine(options.setup.request_timeout().unwrap_or_default().as_secs_f64());
-        let _ = tokio::time::timeout(patience, task).await;
-    }
-    world.drains.close();
-    result
-}
-
-/// Whether every group has as many ready replicas as it began with: a load starts on a running world.
-fn started(world: &World) -> bool {
-    let statuses = world.supervisor.status();
-    world.setup.groups.iter().all(|group| {
-        let ready = statuses.iter().filter(|status| status.group == group.spec.name && routing::serves(status)).count();
-        ready as u64 >= u64::from(group.replicas)
-    })
-}
-
-fn reload(world: &mut World, options: &Options) {
-    let Some(reload) = &options.reload else { return };
-    let applied = (reload.read)().and_then(|setup| world.apply(setup));
-    let at = world.clock.now();
-    let message = match applied {
-        Ok(()) => format!("{} was read again", reload.path.display()),
-        Err(error) => {
-            let message = format!("{} is not used, the one before goes on: {error:#}", reload.path.display());
-            world.view.write(|view| view.problems = vec![message.clone()]);
-            message
-        }
-    };
-    tracing::warn!("{message}");
-    world.lines.write(&Line::Warning { at, message });
-}
-
-/// Counts replicas, and shows the requests so far.
-fn account(world: &World, tally: &Arc<Mutex<Tally>>) {
-    let mut by_group: BTreeMap<String, u32> = BTreeMap::new();
-    for status in world.supervisor.status().iter().filter(|status| !status.state.is_final()) {
-        *by_group.entry(status.group.clone()).or_default() += 1;
-    }
-    let at = world.clock.now();
-    let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
-    tally.replicas(at, &by_group);
-    let summary = tally.summary(at, BTreeMap::new());
-    drop(tally);
-    world.view.write(|view| {
-        view.requests = RequestsView {
-            requests: summary.requests,
-            failed: summary.failed,
-            aborted: summary.aborted,
-            ttft_p50: summary.ttft_p50,
-            ttft_p99: summary.ttft_p99,
-            tpot_p50: summary.tpot_p50,
-        };
-    });
-}
 
 /// The gateway's spans are trace time in the manifest and machine time on the wire.
 fn gateway_config(options: &Options, clock: Clock) -> GatewayConfig {
     let mut config = GatewayConfig::default();
     let scaled = |span: Duration| clock.machine(span.as_secs_f64());
     config.request_timeout = scaled(options.setup.request_timeout().unwrap_or(config.request_timeout));
-    config.shutdown_timeout = scaled(config.request_timeout).max(scaled(config.shutdown_timeout));
+    config.shutdown_timeout = scaled(options.setup.longest_end());
     config
 }
 

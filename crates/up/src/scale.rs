@@ -26,20 +26,23 @@ pub(crate) fn scale(
     let victims = supervisor.victims(group, scaled.excess, |status| load.get(status.id.as_str()).copied().unwrap_or(0));
     let mut leaving = Vec::new();
     for id in victims {
-        let id = id.as_str().to_owned();
-        supervisor.drain(&id)?;
-        let drained = gateway.drain_replica(&id);
-        let supervisor = supervisor.clone();
-        let victim = id.clone();
-        drains.spawn(async move {
-            // One that was never routed to has nothing to finish.
-            if let Ok(drained) = drained {
-                drained.await;
-            }
-            // It can only fail for a replica that is gone already.
-            let _ = supervisor.stop(&victim, None);
-        });
-        leaving.push(id);
+        supervisor.drain(id.as_str())?;
+        drain_and_stop(supervisor, gateway, drains, id.as_str());
+        leaving.push(id.to_string());
     }
     Ok(leaving)
+}
+
+/// Lets a replica that is marked as leaving finish what it has, and stops it then.
+pub(crate) fn drain_and_stop(supervisor: &Supervisor, gateway: &GatewayHandle, drains: &TaskTracker, id: &str) {
+    let drained = gateway.drain_replica(id);
+    let (supervisor, id) = (supervisor.clone(), id.to_owned());
+    drains.spawn(async move {
+        // One that was never routed to has nothing to finish.
+        if let Ok(drained) = drained {
+            drained.await;
+        }
+        // It can only fail for a replica that is gone already.
+        let _ = supervisor.stop(&id, None);
+    });
 }

@@ -2,11 +2,13 @@
 
 use crate::view::View;
 use console::{Style, Term, style};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 
-/// Redraws in place.
+/// Redraws in place. A thread of its own draws, so that a terminal that stalls (Ctrl-S) stops nothing else.
 pub struct Table {
-    term: Term,
-    drawn: usize,
+    pictures: SyncSender<Vec<String>>,
+    drawn: Receiver<()>,
 }
 
 /// Decisions shown under the table.
@@ -19,18 +21,42 @@ impl Table {
     #[must_use]
     pub fn on_terminal() -> Option<Self> {
         let term = Term::stderr();
-        term.is_term().then_some(Self { term, drawn: 0 })
+        if !term.is_term() {
+            return None;
+        }
+        // One picture may wait while one is drawn; what does not fit is old at once anyway.
+        let (pictures, inbox) = sync_channel(1);
+        let (ended, drawn) = sync_channel(1);
+        let draw = move || {
+            draw_all(&term, &inbox);
+            let _ = ended.send(());
+        };
+        std::thread::Builder::new().name("table".to_owned()).spawn(draw).ok()?;
+        Some(Self { pictures, drawn })
     }
 
-    /// Draws the picture over the last one.
-    pub fn draw(&mut self, view: &View) {
-        let width = usize::from(self.term.size().1).max(40);
-        let lines: Vec<String> =
-            render(view).into_iter().map(|line| console::truncate_str(&line, width - 1, "…").into_owned()).collect();
+    /// Draws the picture over the last one, unless the terminal is busy with that still.
+    pub fn draw(&self, view: &View) {
+        let _ = self.pictures.try_send(render(view));
+    }
+
+    /// Ends the drawing, so that what follows is not drawn over; waits for the terminal at most so long.
+    pub fn finish(self, patience: Duration) {
+        drop(self.pictures);
+        let _ = self.drawn.recv_timeout(patience);
+    }
+}
+
+fn draw_all(term: &Term, pictures: &Receiver<Vec<String>>) {
+    let mut drawn = 0;
+    for picture in pictures {
+        let width = usize::from(term.size().1).max(40);
+        let cut = |line: String| console::truncate_str(&line, width - 1, "…").into_owned();
+        let lines: Vec<String> = picture.into_iter().map(cut).collect();
         // A terminal that went away is no reason to stop.
-        let _ = self.term.clear_last_lines(self.drawn);
-        let _ = self.term.write_line(&lines.join("\n"));
-        self.drawn = lines.len();
+        let _ = term.clear_last_lines(drawn);
+        let _ = term.write_line(&lines.join("\n"));
+        drawn = lines.len();
     }
 }
 
@@ -68,7 +94,7 @@ pub fn render(view: &View) -> Vec<String> {
             entry.pending,
             entry.desired,
             count(entry.running),
-            count(entry.waiting.map(|waiting| waiting + entry.held as f64)),
+            count(entry.waiting_in_all()),
             bar(entry.ready, entry.pending, entry.max),
         ));
     }
@@ -82,7 +108,9 @@ pub fn render(view: &View) -> Vec<String> {
             style(&decision.reason).dim()
         ));
     }
-    lines.extend(view.problems.iter().map(|problem| style(format!("! {problem}")).yellow().to_string()));
+    // One line each: what is drawn is cleared by counting lines.
+    let problem = |problem: &String| style(format!("! {}", problem.replace('\n', "; "))).yellow().to_string();
+    lines.extend(view.problems.iter().map(problem));
     lines
 }
 

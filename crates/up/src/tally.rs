@@ -130,7 +130,7 @@ impl Tally {
             tpot_p50: quantile(&self.tpot, 0.5),
             tpot_p99: quantile(&self.tpot, 0.99),
             peak_replicas: self.peak,
-            replica_seconds: round(self.replica_seconds.values().sum()),
+            replica_seconds: round(self.replica_seconds.values().fold(0.0, |sum, seconds| sum + seconds)),
             attainment: (self.requests > 0).then(|| self.attained as f64 / self.requests as f64),
             seconds: round(at),
             changes,
@@ -152,4 +152,30 @@ fn micros(seconds: f64) -> u64 {
 /// To the millisecond: the rest is noise in a report.
 fn round(seconds: f64) -> f64 {
     (seconds * 1000.0).round() / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally() -> Tally {
+        Tally::new(Clock::start(1.0), Slo::default()).unwrap()
+    }
+
+    #[test]
+    fn without_replicas_their_time_is_a_plain_zero() {
+        let seconds = tally().summary(1.0, BTreeMap::new()).replica_seconds;
+        assert!(seconds == 0.0 && seconds.is_sign_positive(), "{seconds:?}");
+    }
+
+    #[test]
+    fn replicas_count_until_they_are_gone() {
+        let mut tally = tally();
+        for (at, count) in [(0.0, 2), (10.0, 2), (12.0, 1), (15.0, 0)] {
+            tally.replicas(at, &BTreeMap::from([("a".to_owned(), count)]));
+        }
+        let summary = tally.summary(20.0, BTreeMap::new());
+        assert!((summary.replica_seconds - 22.0).abs() < 1e-9, "{}", summary.replica_seconds);
+        assert_eq!(summary.peak_replicas, 2);
+    }
 }

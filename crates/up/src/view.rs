@@ -8,6 +8,8 @@ use std::sync::{Arc, RwLock};
 const HISTORY_POINTS: usize = 600;
 /// Decisions kept that changed something.
 const DECISIONS: usize = 100;
+/// Problems kept: what came up long ago has been read or never will be.
+const PROBLEMS: usize = 20;
 
 /// The picture.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -76,6 +78,24 @@ pub struct AutoscalerView {
     pub trail: Vec<autoscaler_core::Step>,
 }
 
+impl AutoscalerView {
+    /// Requests waiting, at the engines and at the gateway; none where no replica tells and nothing is held.
+    #[must_use]
+    pub fn waiting_in_all(&self) -> Option<f64> {
+        match (self.waiting, self.held) {
+            (None, 0) => None,
+            (waiting, held) => Some(waiting.unwrap_or(0.0) + held as f64),
+        }
+    }
+
+    /// What is remembered of it at `at`.
+    #[must_use]
+    pub fn point(&self, at: f64) -> Point {
+        let Self { ready, pending, desired, running, .. } = *self;
+        Point { at, ready, pending, desired, running, waiting: self.waiting_in_all() }
+    }
+}
+
 /// One metric of an autoscaler.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -110,6 +130,9 @@ pub struct ReplicaView {
     pub in_flight: usize,
     /// Starts after the first.
     pub restarts: u32,
+    /// Whether it was started before its group's manifest was changed.
+    #[serde(default)]
+    pub outdated: bool,
 }
 
 /// Requests so far.
@@ -181,6 +204,12 @@ impl Shared {
 }
 
 impl View {
+    /// An autoscaler's own last answer.
+    #[must_use]
+    pub fn recommendation(&self, autoscaler: &str) -> Option<u32> {
+        self.autoscalers.iter().find(|one| one.name == autoscaler)?.recommendation
+    }
+
     /// Appends to an autoscaler's history.
     pub fn remember(&mut self, autoscaler: &str, point: Point) {
         let history = self.history.entry(autoscaler.to_owned()).or_default();
@@ -188,6 +217,13 @@ impl View {
         while history.len() > HISTORY_POINTS {
             history.pop_front();
         }
+    }
+
+    /// Appends a problem.
+    pub fn problem(&mut self, problem: String) {
+        self.problems.push(problem);
+        let surplus = self.problems.len().saturating_sub(PROBLEMS);
+        self.problems.drain(..surplus);
     }
 
     /// Appends a decision.

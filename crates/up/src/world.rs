@@ -1,11 +1,12 @@
-//! The local world's parts while it runs: supervisor, gateway, fleet. Applies a manifest to them, and decisions.
+//! The local world's parts while it runs: supervisor, gateway, fleet. Looks, decides, and carries decisions out.
 
 use crate::clock::Clock;
 use crate::lines::{Line, Lines};
 use crate::observe::{Observer, Seen};
+use crate::roll::Rolls;
 use crate::scale;
 use crate::setup::Setup;
-use crate::view::{AutoscalerView, DecisionView, Point, ReplicaView, Shared};
+use crate::view::{AutoscalerView, DecisionView, ReplicaView, Shared};
 use autoscaler_core::spec::{Bounds, Mode, Spec};
 use autoscaler_core::{Fleet, TargetDecision};
 use autoscaler_runtime::decide::output::Line as DecisionLine;
@@ -27,31 +28,21 @@ pub(crate) struct World {
     pub(crate) lines: Lines,
     /// Decisions that changed something, by autoscaler.
     pub(crate) changes: BTreeMap<String, u64>,
+    /// Groups whose replicas are being replaced.
+    pub(crate) rolls: Rolls,
 }
 
 impl World {
-    /// Takes a manifest: groups are added, changed and removed, autoscalers keep what they remember.
-    pub(crate) fn apply(&mut self, setup: Setup) -> anyhow::Result<()> {
-        for group in &setup.groups {
-            let new = !self.supervisor.groups().contains(&group.spec.name);
-            self.supervisor.set_group(group.spec.clone())?;
-            self.gateway.set_group(group.route.clone())?;
-            if new {
-                self.supervisor.scale(&group.spec.name, usize::try_from(group.replicas).unwrap_or(usize::MAX))?;
-            }
-        }
-        for gone in self.supervisor.groups() {
-            if !setup.groups.iter().any(|group| group.spec.name == gone) {
-                // What is left of it drains; its name is free once that is done.
-                scale::scale(&self.supervisor, &self.gateway, &self.drains, &gone, 0)?;
-                self.supervisor.remove_group(&gone)?;
-            }
-        }
-        self.fleet.configure(setup.specs());
-        self.fleet.set_pools(setup.pools(self.supervisor.gpu_count()));
-        self.view.write(|view| view.problems.clone_from(&setup.notes));
-        self.setup = setup;
-        Ok(())
+    /// Tells of a problem where lines are read.
+    pub(crate) fn say(&self, message: String) {
+        self.lines.write(&Line::Warning { at: self.clock.now(), message });
+    }
+
+    /// Tells of a problem that came up while it runs.
+    pub(crate) fn warn(&self, message: String) {
+        tracing::warn!("{message}");
+        self.view.write(|view| view.problem(message.clone()));
+        self.say(message);
     }
 
     /// One turn: look, and record or decide.
@@ -62,13 +53,28 @@ impl World {
         let at = self.clock.now();
         let now = self.clock.timestamp(at);
         if decide {
+            self.fleet.set_pools(self.setup.pools(self.supervisor.gpu_count(), &self.gpus_held(&statuses)));
             for (name, decision) in self.fleet.step(now, &seen.observation).targets {
                 self.carry_out(at, &name, decision);
             }
+            self.withdraw(at, &statuses, &snapshot);
         } else {
             self.fleet.record(now, &seen.observation);
         }
+        self.roll(&statuses);
         self.show(at, &seen, &statuses, &snapshot);
+    }
+
+    /// GPUs by group: those that replicas have, and those that they wait for.
+    fn gpus_held(&self, statuses: &[ReplicaStatus]) -> BTreeMap<String, u32> {
+        let mut held: BTreeMap<String, u32> = BTreeMap::new();
+        for status in statuses.iter().filter(|status| !status.state.is_final()) {
+            let group = self.setup.group(&status.group).filter(|_| !status.leaving);
+            let waits_for = group.map_or(0, |group| group.spec.gpus_per_replica);
+            let has = u32::try_from(status.gpus.len()).unwrap_or(u32::MAX);
+            *held.entry(status.group.clone()).or_default() += has.max(waits_for);
+        }
+        held
     }
 
     fn carry_out(&mut self, at: f64, name: &str, decision: TargetDecision) {
@@ -84,8 +90,9 @@ impl World {
             if autoscaler.spec.mode == Mode::Apply {
                 let scaled = scale::scale(&self.supervisor, &self.gateway, &self.drains, &autoscaler.group, desired);
                 if let Err(error) = scaled {
-                    self.lines.write(&Line::Warning { at, message: format!("{}: {error}", autoscaler.group) });
-                    tracing::warn!(group = autoscaler.group, %error, "cannot be scaled");
+                    let message = format!("{} cannot be scaled: {error}", autoscaler.group);
+                    tracing::warn!("{message}");
+                    self.say(message);
                 }
             }
         }
@@ -101,7 +108,34 @@ impl World {
         self.lines.write(&Line::Decision(DecisionLine::new(at, Some(name.to_owned()), decision)));
     }
 
-    /// Renews the picture, and writes the `state` lines.
+    /// Takes back a scale-up from zero whose requests have gone before any replica could start: it would hold its place
+    /// in the queue for GPUs against groups that are asked for, or crash on and on for nobody.
+    fn withdraw(&mut self, at: f64, statuses: &[ReplicaStatus], snapshot: &gateway::Snapshot) {
+        let now = self.clock.timestamp(at);
+        for autoscaler in self.setup.autoscalers.iter().filter(|one| one.spec.mode == Mode::Apply) {
+            let (name, group) = (&autoscaler.spec.name, &autoscaler.group);
+            let held = snapshot.group(group).map_or(0, |group| group.held);
+            let wanted = self.view.read(|view| view.recommendation(name)).unwrap_or(0);
+            let bounds = autoscaler.spec.schedules.effective(now, autoscaler.spec.bounds).bounds;
+            let counts =
+                |status: &&ReplicaStatus| status.group == *group && !status.leaving && !status.state.is_final();
+            let live: Vec<&ReplicaStatus> = statuses.iter().filter(counts).collect();
+            if held > 0 || wanted > 0 || bounds.min > 0 || live.is_empty() || !live.iter().all(|one| never_ran(one)) {
+                continue;
+            }
+            let reason = "nobody waits any more, and no replica could start".to_owned();
+            tracing::info!(autoscaler = name, reason, "withdrawn");
+            self.lines.write(&Line::Warning { at, message: format!("{name}: back to 0: {reason}") });
+            let replicas = u32::try_from(live.len()).unwrap_or(u32::MAX);
+            let shown = DecisionView { at, autoscaler: name.clone(), replicas, desired: 0, reason };
+            self.view.write(|view| view.decided(shown));
+            *self.changes.entry(name.clone()).or_default() += 1;
+            // Replicas without a process end at once; it can only fail for a group that is gone.
+            let _ = scale::scale(&self.supervisor, &self.gateway, &self.drains, group, 0);
+        }
+    }
+
+    /// Renews the picture.
     fn show(&mut self, at: f64, seen: &Seen, statuses: &[ReplicaStatus], snapshot: &gateway::Snapshot) {
         let in_flight: BTreeMap<&str, usize> = snapshot
             .groups
@@ -110,11 +144,11 @@ impl World {
             .collect();
         let now = self.clock.timestamp(at);
         let bounds = |spec: &Spec| spec.schedules.effective(now, spec.bounds).bounds;
-        let lines = self.lines.clone();
         let setup = &self.setup;
         self.view.write(|view| {
             view.at = at;
             let old = std::mem::take(&mut view.autoscalers);
+            view.history.retain(|name, _| setup.autoscalers.iter().any(|one| one.spec.name == *name));
             for autoscaler in &setup.autoscalers {
                 let name = &autoscaler.spec.name;
                 let mut shown = old.iter().find(|shown| shown.name == *name).cloned().unwrap_or_default();
@@ -123,9 +157,6 @@ impl World {
                 if first {
                     shown.desired = shown.replicas;
                 }
-                let point = point(at, &shown);
-                lines.write(&Line::State { autoscaler: name.clone(), point: point.clone() });
-                view.remember(name, point);
                 view.autoscalers.push(shown);
             }
             let replica = |status: &ReplicaStatus| replica_view(status, &in_flight);
@@ -150,12 +181,10 @@ fn renew(shown: &mut AutoscalerView, autoscaler: &crate::setup::AutoscalerSetup,
     }
 }
 
-fn point(at: f64, shown: &AutoscalerView) -> Point {
-    let waiting = match (shown.waiting, shown.held) {
-        (None, 0) => None,
-        (waiting, held) => Some(waiting.unwrap_or(0.0) + held as f64),
-    };
-    Point { at, ready: shown.ready, pending: shown.pending, desired: shown.desired, running: shown.running, waiting }
+/// Waits for its first start, or crashed before it was ever ready.
+fn never_ran(status: &ReplicaStatus) -> bool {
+    let waits = matches!(status.state, ReplicaState::Pending(_) | ReplicaState::BackingOff);
+    waits && status.ready_at.is_none()
 }
 
 fn replica_view(status: &ReplicaStatus, in_flight: &BTreeMap<&str, usize>) -> ReplicaView {
@@ -168,6 +197,7 @@ fn replica_view(status: &ReplicaStatus, in_flight: &BTreeMap<&str, usize>) -> Re
         gpus: status.gpus.clone(),
         in_flight: in_flight.get(status.id.as_str()).copied().unwrap_or(0),
         restarts: status.restarts,
+        outdated: status.outdated,
     }
 }
 
@@ -183,5 +213,44 @@ fn state_name(status: &ReplicaStatus) -> &'static str {
         ReplicaState::BackingOff => "backing off after a crash",
         ReplicaState::Stopped => "stopped",
         ReplicaState::Failed => "failed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{group, scaled, world};
+    use local_world::EventKind;
+
+    #[tokio::test]
+    async fn a_scale_up_from_zero_is_withdrawn_where_nobody_waits_and_nothing_could_start() {
+        let mut world = world(&[group("a", "replicas: 1"), scaled("a", 4)]).await;
+        until_it_backs_off(&world).await;
+        world.turn(true).await;
+        assert_eq!(world.size("a"), 0);
+        let told = world.view.read(|view| view.decisions.iter().map(|one| one.reason.clone()).collect::<Vec<_>>());
+        assert_eq!(told, ["nobody waits any more, and no replica could start"]);
+        assert_eq!(world.changes["a"], 1);
+    }
+
+    #[tokio::test]
+    async fn a_group_without_an_autoscaler_goes_on_trying() {
+        let mut world = world(&[group("a", "replicas: 1")]).await;
+        until_it_backs_off(&world).await;
+        world.turn(true).await;
+        assert_eq!(world.size("a"), 1);
+    }
+
+    async fn until_it_backs_off(world: &World) {
+        let mut events = world.supervisor.events();
+        while !world.supervisor.status().iter().all(|status| status.state == ReplicaState::BackingOff) {
+            let _: EventKind = events.recv().await.unwrap().kind;
+        }
+    }
+
+    #[tokio::test]
+    async fn gpus_that_are_waited_for_count_as_held() {
+        let world = world(&[group("a", "replicas: 3, gpusPerReplica: 1")]).await;
+        assert_eq!(world.gpus_held(&world.supervisor.status()), BTreeMap::from([("a".to_owned(), 3)]));
     }
 }

@@ -1,4 +1,4 @@
-//! How replicas leave: drained (planned) or removed (crashed).
+//! How replicas leave: drained (planned), removed (crashed), or suspended for a while (not well).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -63,12 +63,40 @@ impl Routes {
         let stranded = !already && group.is_stranded();
         if replica.idle.is_cancelled() {
             table.replicas.remove(id);
+            table.sweep(&replica.group);
         }
         drop(table);
         if stranded {
             self.wake(&replica.group);
         }
         Ok(replica)
+    }
+
+    /// Nothing new goes to the replica until it is resumed. It stays, however few requests it has left: unlike a drained
+    /// one it is expected back.
+    pub(crate) fn suspend(&self, id: &str) -> Result<(), RouteError> {
+        let (replica, stranded) = self.set_suspended(id, true)?;
+        if stranded {
+            self.wake(&replica.group);
+        }
+        Ok(())
+    }
+
+    /// Takes a suspended replica back; waiting requests go to it at once.
+    pub(crate) fn resume(&self, id: &str) -> Result<(), RouteError> {
+        self.set_suspended(id, false).map(drop)
+    }
+
+    /// Answers the replica, and whether requests wait that nobody can take any more.
+    fn set_suspended(&self, id: &str, suspended: bool) -> Result<(Arc<Replica>, bool), RouteError> {
+        let unknown = || RouteError::UnknownReplica(id.to_owned());
+        let mut table = self.lock();
+        let group = table.group_of(id).ok_or_else(unknown)?;
+        let replica = Arc::clone(group.find(id).ok_or_else(unknown)?);
+        let changed = replica.is_suspended() != suspended;
+        replica.set_suspended(suspended);
+        group.dispatch(Instant::now());
+        Ok((replica, changed && group.is_stranded()))
     }
 
     /// A replica crashed: out of routing, and the requests on it end now.
@@ -80,6 +108,7 @@ impl Routes {
         group.remove(&replica);
         let stranded = group.is_stranded();
         table.replicas.remove(id);
+        table.sweep(&replica.group);
         let in_flight = replica.in_flight();
         if in_flight == 0 {
             replica.idle.cancel();

@@ -37,15 +37,40 @@ pub(crate) struct Group {
     /// Where the next search starts, so that ties go round.
     cursor: usize,
     queue: Queue,
+    /// Removed, and kept only for what its replicas still have.
+    retired: bool,
 }
 
 impl Group {
     pub(super) fn new(name: Arc<str>) -> Self {
-        Self { name, config: GroupConfig::default(), slots: Vec::new(), cursor: 0, queue: Queue::default() }
+        Self {
+            name,
+            config: GroupConfig::default(),
+            slots: Vec::new(),
+            cursor: 0,
+            queue: Queue::default(),
+            retired: false,
+        }
     }
 
     pub(super) fn configure(&mut self, config: GroupConfig) {
         self.config = config;
+        self.retired = false;
+    }
+
+    /// Ends the service. Dropping the queue ends the waits.
+    pub(super) fn retire(&mut self) -> Queue {
+        self.retired = true;
+        self.config.models.clear();
+        self.take_queue()
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired
+    }
+
+    pub(super) fn request_timeout(&self) -> Option<Duration> {
+        self.config.request_timeout
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -74,7 +99,7 @@ impl Group {
     }
 
     fn has_ready(&self) -> bool {
-        self.replicas().any(|replica| !replica.is_draining())
+        self.replicas().any(|replica| replica.is_open())
     }
 
     /// True for the first request of a queue on a group that has nobody to serve it.
@@ -127,7 +152,7 @@ impl Group {
         for index in (0..count).map(|step| (self.cursor + step) % count) {
             let Slot { replica, avoid_until } = &self.slots[index];
             let load = replica.in_flight();
-            if replica.is_draining() || load >= limit {
+            if !replica.is_open() || load >= limit {
                 continue;
             }
             if tried.iter().any(|other| Arc::ptr_eq(other, replica)) {

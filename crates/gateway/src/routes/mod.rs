@@ -1,6 +1,7 @@
 //! The routing table: which model leads to which group, which replicas a group has, who waits. One lock, held only for
 //! short steps without I/O. Knows no HTTP bodies and no sockets.
 
+mod configure;
 mod drain;
 mod group;
 mod hold;
@@ -19,7 +20,7 @@ pub use drain::{DrainReport, RemoveReport};
 pub(crate) use hold::{WaitEnd, Waiter};
 pub(crate) use replica::{Cut, Lease, Replica};
 
-use crate::config::{GatewayConfig, GroupConfig};
+use crate::config::GatewayConfig;
 use crate::error::Refusal;
 use crate::record::{Event, Outcome};
 use crate::stats::Stats;
@@ -44,8 +45,6 @@ pub enum RouteError {
         /// The group that has it.
         group: String,
     },
-    /// The group still has replicas.
-    GroupInUse(String),
 }
 
 impl fmt::Display for RouteError {
@@ -55,7 +54,6 @@ impl fmt::Display for RouteError {
             Self::UnknownReplica(id) => write!(f, "there is no replica {id:?}"),
             Self::DuplicateReplica(id) => write!(f, "there is a replica {id:?} already"),
             Self::ModelTaken { model, group } => write!(f, "model {model:?} leads to group {group:?} already"),
-            Self::GroupInUse(name) => write!(f, "group {name:?} still has replicas"),
         }
     }
 }
@@ -128,49 +126,12 @@ impl Routes {
         self.stats.publish(&Event::Wake { group: group.to_owned() });
     }
 
-    /// Adds a group or changes its models and limits; its replicas and waiting requests stay.
-    pub(crate) fn set_group(self: &Arc<Self>, config: GroupConfig) -> Result<(), RouteError> {
-        let mut table = self.lock();
-        let name: Arc<str> = Arc::from(config.name.as_str());
-        let taken = config.models.iter().find_map(|model| {
-            let group = table.models.get(model).filter(|group| **group != name)?;
-            Some(RouteError::ModelTaken { model: model.clone(), group: group.to_string() })
-        });
-        if let Some(error) = taken {
-            return Err(error);
-        }
-        table.models.retain(|_, group| *group != name);
-        for model in &config.models {
-            table.models.insert(model.clone(), Arc::clone(&name));
-        }
-        self.stats.add_group(&name);
-        let group = table.groups.entry(Arc::clone(&name)).or_insert_with(|| Group::new(name));
-        group.configure(config);
-        // A raised limit per replica may let waiting requests go.
-        group.dispatch(Instant::now());
-        Ok(())
-    }
-
-    /// Removes a group without replicas; requests waiting on it get 404.
-    pub(crate) fn remove_group(&self, name: &str) -> Result<(), RouteError> {
-        let mut table = self.lock();
-        let group = table.groups.get(name).ok_or_else(|| RouteError::UnknownGroup(name.to_owned()))?;
-        if !group.is_empty() {
-            return Err(RouteError::GroupInUse(name.to_owned()));
-        }
-        table.models.retain(|_, group| &**group != name);
-        let removed = table.groups.remove(name);
-        drop(table);
-        drop(removed); // wakes the waiters, outside the lock
-        Ok(())
-    }
-
     pub(crate) fn add_replica(self: &Arc<Self>, group: &str, id: &str, addr: SocketAddr) -> Result<(), RouteError> {
         let mut table = self.lock();
         if table.replicas.contains_key(id) {
             return Err(RouteError::DuplicateReplica(id.to_owned()));
         }
-        let Some((name, _)) = table.groups.get_key_value(group) else {
+        let Some((name, _)) = table.groups.get_key_value(group).filter(|(_, group)| !group.is_retired()) else {
             return Err(RouteError::UnknownGroup(group.to_owned()));
         };
         let name = Arc::clone(name);
@@ -186,7 +147,8 @@ impl Routes {
     /// The group for a model name, or for a request that names none.
     pub(crate) fn resolve(&self, model: Option<&str>) -> Result<Arc<str>, Refusal> {
         let table = self.lock();
-        let sole = (table.groups.len() == 1).then(|| table.groups.first_key_value()).flatten();
+        let mut served = table.groups.iter().filter(|(_, group)| !group.is_retired());
+        let sole = served.next().filter(|_| served.next().is_none());
         let Some(model) = model else {
             return sole.map(|(name, _)| Arc::clone(name)).ok_or_else(|| {
                 let message = "several models are served: name one in the body's model field or in the header x-model";
@@ -205,7 +167,7 @@ impl Routes {
     /// Model names with their group's, sorted by group, in the order given.
     pub(crate) fn models(&self) -> Vec<(String, String)> {
         let table = self.lock();
-        let groups = table.groups.iter();
+        let groups = table.groups.iter().filter(|(_, group)| !group.is_retired());
         groups.flat_map(|(name, group)| group.models().iter().map(|model| (model.clone(), name.to_string()))).collect()
     }
 
@@ -224,7 +186,8 @@ impl Routes {
         }
         let id = table.next_waiter;
         table.next_waiter += 1;
-        let group = table.groups.get_mut(group_name).ok_or_else(|| removed(group_name))?;
+        let group = table.groups.get_mut(group_name).filter(|group| !group.is_retired());
+        let group = group.ok_or_else(|| removed(group_name))?;
         if again || group.nobody_waits() {
             match group.pick(Instant::now(), tried) {
                 Pick::Found(replica) => return Ok(Acquired::Lease(Lease::new(self, replica))),
@@ -264,6 +227,7 @@ impl Routes {
         group.dispatch(Instant::now());
         if retired {
             table.replicas.remove(&replica.id);
+            table.sweep(&replica.group);
         }
     }
 

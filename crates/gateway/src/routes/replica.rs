@@ -35,6 +35,7 @@ pub(crate) struct Replica {
     /// Cancelled when the last request left a draining or removed replica.
     pub(super) idle: CancellationToken,
     draining: AtomicBool,
+    suspended: AtomicBool,
     in_flight: AtomicUsize,
     served: AtomicUsize,
     aborted: AtomicUsize,
@@ -53,6 +54,7 @@ impl Replica {
             cut: OnceLock::new(),
             idle: CancellationToken::new(),
             draining: false.into(),
+            suspended: false.into(),
             in_flight: AtomicUsize::new(0),
             served: AtomicUsize::new(0),
             aborted: AtomicUsize::new(0),
@@ -78,6 +80,19 @@ impl Replica {
 
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_suspended(&self, suspended: bool) {
+        self.suspended.store(suspended, Ordering::Release);
+    }
+
+    pub(crate) fn is_suspended(&self) -> bool {
+        self.suspended.load(Ordering::Acquire)
+    }
+
+    /// Whether new requests go to it.
+    pub(super) fn is_open(&self) -> bool {
+        !self.is_draining() && !self.is_suspended()
     }
 
     pub(crate) fn in_flight(&self) -> usize {
