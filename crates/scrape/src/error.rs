@@ -27,6 +27,12 @@ pub enum ScrapeError {
         /// The limit, in bytes.
         limit: usize,
     },
+    /// All pages on their way together are more than is held at once.
+    #[error("the pages of this sweep are larger than {limit} bytes together")]
+    NoRoom {
+        /// The limit, in bytes.
+        limit: usize,
+    },
     /// A compression that was not asked for.
     #[error("the page comes in an encoding that was not asked for")]
     Encoding,
@@ -36,6 +42,9 @@ pub enum ScrapeError {
     /// The certificates cannot be used, or the server's is not trusted.
     #[error("TLS: {0}")]
     Tls(String),
+    /// The page ends where no page does, so that a part of it is missing.
+    #[error("the page is cut off: {0}")]
+    CutOff(&'static str),
     /// The connection broke off, or what came was no HTTP.
     #[error("the answer broke off or is no HTTP: {0}")]
     Broken(String),
