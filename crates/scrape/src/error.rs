@@ -69,12 +69,16 @@ fn root_cause(error: &reqwest::Error) -> String {
     causes(error).last().map_or_else(|| "no cause is known".to_owned(), ToString::to_string)
 }
 
-/// The handshake's failure, which is wrapped as one of input and output.
+/// The handshake's failure, wrapped as one of input and output, and that perhaps once more.
 fn tls_cause(error: &reqwest::Error) -> Option<&rustls::Error> {
-    causes(error).find_map(|cause| {
-        let wrapped = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        wrapped.and_then(|inner| inner.downcast_ref()).or_else(|| cause.downcast_ref())
-    })
+    causes(error).find_map(unwrapped)
+}
+
+fn unwrapped<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    match cause.downcast_ref::<std::io::Error>() {
+        Some(wrapping) => unwrapped(wrapping.get_ref()?),
+        None => cause.downcast_ref(),
+    }
 }
 
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
