@@ -4,6 +4,7 @@ mod common;
 
 use autoscaler_metrics::{Absent, LONGEST_SPAN_SECONDS, Statistic};
 use common::{at_last, by_name, counter, histogram, labelled, over_time, with};
+use proptest::prelude::*;
 
 const TOKENS: &str = "token_in_count";
 const E2E: &str = "vllm:e2e_request_latency_seconds";
@@ -198,4 +199,36 @@ fn what_would_cost_too_much_memory_is_refused_and_said() {
 fn a_sum_beyond_all_numbers_is_absent() {
     let page = "x{e=\"1\"} 1.7e308\nx{e=\"2\"} 1.7e308\n";
     assert!(matches!(common::value(page, "x"), Err(Absent::Unusable { .. })));
+}
+
+proptest! {
+    #[test]
+    fn whatever_counters_and_clocks_do_a_rate_is_finite_and_never_negative(
+        steps in proptest::collection::vec((-1.0..20.0_f64, 0..5_u32, any::<bool>()), 1..60),
+    ) {
+        let (mut now, mut value) = (0.0, 0.0);
+        let pages = steps.into_iter().map(|(step, grown, restarts)| {
+            now += step;
+            value = if restarts && grown == 0 { 0.0 } else { value + f64::from(grown) };
+            (now, counter(value) + &histogram(E2E, "", 0, grown, f64::from(grown)))
+        });
+        let pages: Vec<(f64, String)> = pages.collect();
+        let scrapes: Vec<(f64, &str)> = pages.iter().map(|(at, page)| (*at, page.as_str())).collect();
+        for query in [by_name(TOKENS), by_name("e2e_latency"), with("e2e_latency", Statistic::Percentile(95))] {
+            for answer in over_time(&scrapes, &query) {
+                prop_assert!(answer.is_err() || answer.is_ok_and(|value| value.is_finite() && value >= 0.0));
+            }
+        }
+    }
+
+    #[test]
+    fn a_steady_counter_has_its_rate_at_any_interval(interval in 0.05..100.0_f64, rate in 1..1000_u32) {
+        let times: Vec<f64> = (0..40_u32).map(|index| f64::from(index) * interval).collect();
+        let pages: Vec<String> = times.iter().map(|at| counter(at * f64::from(rate))).collect();
+        let scrapes: Vec<(f64, &str)> = times.iter().copied().zip(pages.iter().map(String::as_str)).collect();
+        for answer in &over_time(&scrapes, &by_name(TOKENS))[1..] {
+            let found = answer.as_ref().unwrap();
+            prop_assert!((found / f64::from(rate) - 1.0).abs() < 1e-6, "{found}");
+        }
+    }
 }
