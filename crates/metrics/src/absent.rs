@@ -33,6 +33,14 @@ pub enum Absent {
         /// The family.
         family: String,
     },
+    /// A line of the family cannot be read, so that what is left is only a part.
+    #[error("{family} cannot be read whole: {problem}")]
+    Unreadable {
+        /// The family.
+        family: String,
+        /// The first such line, and what is wrong with it.
+        problem: String,
+    },
     /// No series carries the labels that were asked for.
     #[error("no series of {family} carries the labels asked for")]
     NoSeriesMatches {
@@ -73,8 +81,30 @@ pub enum Absent {
         /// What can be asked.
         allowed: &'static str,
     },
-    /// More series than are remembered.
-    #[error("{family} has more series than are remembered")]
+    /// A histogram without its last bucket, or a page without its buckets.
+    #[error("{family} has no +Inf bucket, so there is no {statistic} of it")]
+    NoInfiniteBucket {
+        /// The family.
+        family: String,
+        /// What was asked.
+        statistic: Statistic,
+    },
+    /// A summary prints the quantiles that its exporter chose.
+    #[error("{family} is a summary and prints no {statistic}; rate and mean can be had")]
+    NoSuchQuantile {
+        /// The family.
+        family: String,
+        /// What was asked.
+        statistic: Statistic,
+    },
+    /// Quantiles of several series cannot be put together.
+    #[error("{family} is a summary with several series, whose quantiles cannot be put together; select one by labels")]
+    SeveralQuantiles {
+        /// The family.
+        family: String,
+    },
+    /// More series, labels or buckets than are remembered.
+    #[error("{family} has more series, labels or buckets than are remembered")]
     TooManySeries {
         /// The family.
         family: String,

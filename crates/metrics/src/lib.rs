@@ -6,12 +6,15 @@
 
 mod absent;
 pub mod dialect;
+mod distribution;
 mod evaluate;
 mod memory;
+mod plan;
 mod query;
+mod series;
 
 pub use absent::Absent;
 pub use dialect::Engine;
 pub use evaluate::read;
-pub use memory::{Memory, SPAN_SECONDS};
+pub use memory::{LONGEST_SPAN_SECONDS, Memory, SPAN_SECONDS};
 pub use query::{MetricQuery, Statistic};

@@ -3,6 +3,7 @@
 use crate::{
     histogram::{Histogram, collect_histograms},
     page::Page,
+    problem::Problem,
     sample::Sample,
 };
 
@@ -25,7 +26,7 @@ pub enum Kind {
 
 impl Kind {
     pub(crate) fn parse(word: &[u8]) -> Option<Self> {
-        Some(match word {
+        Some(match word.to_ascii_lowercase().as_slice() {
             b"gauge" => Self::Gauge,
             b"counter" => Self::Counter,
             b"histogram" => Self::Histogram,
@@ -48,12 +49,15 @@ impl<'p, 'a> Family<'p, 'a> {
         Self { page, name }
     }
 
-    /// The kind: declared, else guessed from the samples (`x_bucket` histogram, `x_total` counter).
+    /// The kind: declared, else guessed from the samples (`x_bucket` histogram, `x_total` counter, `x{quantile}` with
+    /// `x_count` summary). Read by their full names, the sum, count and buckets of a distribution are counters.
     pub fn kind(&self) -> Kind {
         let declared = self.page.declared(self.name);
         let of_stem = || self.name.strip_suffix("_total").and_then(|stem| self.page.declared(stem));
         match declared.or_else(of_stem) {
             Some(kind) if kind != Kind::Unknown => kind,
+            // The parts of a distribution only grow, and have no declaration of their own.
+            _ if self.page.is_part_of_distribution(self.name) => Kind::Counter,
             _ => self.kind_by_suffix(),
         }
     }
@@ -63,6 +67,10 @@ impl<'p, 'a> Family<'p, 'a> {
             Kind::Histogram
         } else if self.with_suffix("_total").next().is_some() || self.name.ends_with("_total") {
             Kind::Counter
+        } else if self.with_suffix("").any(|sample| sample.labels.get("quantile").is_some())
+            && self.with_suffix("_count").next().is_some()
+        {
+            Kind::Summary
         } else {
             Kind::Unknown
         }
@@ -83,6 +91,12 @@ impl<'p, 'a> Family<'p, 'a> {
     /// Whether the family has any sample; a family may be declared and empty, which is not the same as zero.
     pub fn has_samples(&self) -> bool {
         self.page.run_names().any(|name| belongs(name, self.name))
+    }
+
+    /// The first line of the family that could not be read. With one, its samples are a part of what the page says, and
+    /// their sum is too small.
+    pub fn unread(&self) -> Option<Problem> {
+        self.page.unread(self.name)
     }
 
     fn with_suffix(&self, suffix: &'static str) -> impl Iterator<Item = &'p Sample<'a>> + use<'p, 'a> {

@@ -24,21 +24,16 @@ pub struct Histogram {
     count: Option<f64>,
 }
 
-/// A later histogram is not a continuation of an earlier one: a count fell, or no bucket bound is common.
+/// A later histogram is not a continuation of an earlier one: a sum or count fell, or no bucket bound is common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SeriesChanged;
 
 impl Histogram {
     /// A histogram from its parts. Buckets in any order; those with a NaN bound or a count that is not a finite
-    /// number from 0 are left out, of a repeated bound the highest count stays.
+    /// number from 0 are left out, of a repeated bound the last one stays.
     pub fn new(mut buckets: Vec<Bucket>, sum: Option<f64>, count: Option<f64>) -> Self {
         buckets.retain(|bucket| !bucket.upper.is_nan() && is_count(bucket.cumulative));
-        buckets.sort_by(|a, b| a.upper.total_cmp(&b.upper));
-        let mut highest = 0.0_f64;
-        for bucket in &mut buckets {
-            highest = highest.max(bucket.cumulative);
-            bucket.cumulative = highest;
-        }
+        buckets.sort_by(|a, b| a.upper.total_cmp(&b.upper)); // stable: repeated bounds stay in order
         buckets.dedup_by(|later, earlier| {
             let same = later.upper == earlier.upper;
             if same {
@@ -46,6 +41,11 @@ impl Histogram {
             }
             same
         });
+        let mut highest = 0.0_f64;
+        for bucket in &mut buckets {
+            highest = highest.max(bucket.cumulative);
+            bucket.cumulative = highest;
+        }
         Self { buckets, sum: sum.filter(|sum| sum.is_finite()), count: count.filter(|count| is_count(*count)) }
     }
 
@@ -62,6 +62,11 @@ impl Histogram {
     /// Number of observations: `_count`, or without it the `+Inf` bucket.
     pub fn count(&self) -> Option<f64> {
         self.count.or_else(|| self.infinite_bucket())
+    }
+
+    /// Whether the last bucket is the one without bound; without it there is no quantile.
+    pub fn has_infinite_bucket(&self) -> bool {
+        self.infinite_bucket().is_some()
     }
 
     /// Mean of the observed values, sum ÷ count; nothing without observations.
@@ -98,13 +103,17 @@ impl Histogram {
         Some(before.upper + (bucket.upper - before.upper) * share)
     }
 
-    /// What was observed between `earlier` and this one. Bounds that only one of them has are left out, which is
+    /// What was observed between `earlier` and this one. A fall of anything is a change of series: observations are taken
+    /// to be not negative, as times and counts are, so that a sum only grows. Bounds that only one of them has are left out, which is
     /// exact for the others since buckets are cumulative.
     pub fn since(&self, earlier: &Self) -> Result<Self, SeriesChanged> {
         let buckets = self.common_buckets(earlier, |now, before| now - before);
         let fell = |now: Option<f64>, before: Option<f64>| matches!((now, before), (Some(n), Some(b)) if n < b);
         let lost = buckets.is_empty() && !(self.buckets.is_empty() && earlier.buckets.is_empty());
-        if lost || buckets.iter().any(|bucket| bucket.cumulative < 0.0) || fell(self.count(), earlier.count()) {
+        let reset = buckets.iter().any(|bucket| bucket.cumulative < 0.0)
+            || fell(self.sum, earlier.sum)
+            || fell(self.count(), earlier.count());
+        if lost || reset {
             return Err(SeriesChanged);
         }
         let difference = |now: Option<f64>, before: Option<f64>| Some(now? - before?);

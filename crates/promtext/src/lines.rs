@@ -61,6 +61,17 @@ pub(crate) fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b':'
 }
 
+/// The page without the byte order mark that some tools put before it: it would spoil the first line's name.
+pub(crate) fn without_mark(page: &[u8]) -> &[u8] {
+    page.strip_prefix(b"\xef\xbb\xbf").unwrap_or(page)
+}
+
+/// The bytes at the beginning that a name may have, whatever follows them.
+pub(crate) fn name_bytes(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().position(|byte| !is_name_byte(*byte)).unwrap_or(bytes.len());
+    &bytes[..end]
+}
+
 /// The metric name at the beginning of the bytes, if there is one and `{`, a blank or the end follows it.
 pub(crate) fn leading_name(bytes: &[u8]) -> Option<&[u8]> {
     if bytes.first()?.is_ascii_digit() {

@@ -4,8 +4,8 @@ use std::{fmt, ops::Range};
 
 use crate::{
     family::{Family, Kind, belongs},
-    lines::{Lines, leading_name, split_word, trim_blanks},
-    problem::{Problems, Reason},
+    lines::{Lines, leading_name, name_bytes, split_word, trim_blanks, without_mark},
+    problem::{Affected, Problem, Problems, Reason},
     sample::Sample,
     selection::Selection,
 };
@@ -41,6 +41,8 @@ pub struct Page<'a> {
     /// Ordered by name once the page is read.
     declared: Vec<Declared<'a>>,
     problems: Problems,
+    affected: Affected<'a>,
+    declaration_lines: usize,
     sample_lines: usize,
     eof: bool,
 }
@@ -56,18 +58,31 @@ impl<'a> Page<'a> {
         }
         let mut page = Self::default();
         let mut last = LastName::default();
-        for (number, line) in Lines::new(bytes) {
+        for (number, line) in Lines::new(without_mark(bytes)) {
             let outcome = match line.first() {
                 None => Ok(()),
                 Some(b'#') => page.comment(&line[1..], wanted, number),
                 Some(_) => page.sample_line(line, wanted, &mut last),
             };
             if let Err(reason) = outcome {
-                page.problems.add(number, reason);
+                page.problem(line, wanted, Problem { line: number, reason });
             }
         }
         page.settle_declarations();
         Ok(page)
+    }
+
+    /// Notes a line that was not read, and which wanted name it was of, as far as its first bytes tell.
+    fn problem(&mut self, line: &'a [u8], wanted: &Selection, problem: Problem) {
+        self.problems.add(problem.line, problem.reason);
+        let name = match line.strip_prefix(b"#") {
+            Some(comment) => name_bytes(trim_blanks(split_word(trim_blanks(comment)).1)),
+            None => name_bytes(line),
+        };
+        let is_wanted = wanted.wants_sample(name) || wanted.wants_declaration(name);
+        if let Some(name) = str::from_utf8(name).ok().filter(|name| !name.is_empty() && is_wanted) {
+            self.affected.add(name, problem);
+        }
     }
 
     fn sample_line(&mut self, line: &'a [u8], wanted: &Selection, last: &mut LastName<'a>) -> Result<(), Reason> {
@@ -102,6 +117,7 @@ impl<'a> Page<'a> {
     fn comment(&mut self, text: &'a [u8], wanted: &Selection, line: usize) -> Result<(), Reason> {
         let (keyword, rest) = split_word(trim_blanks(text));
         let rest = trim_blanks(rest);
+        self.declaration_lines += usize::from(matches!(keyword, b"TYPE" | b"HELP"));
         match keyword {
             b"TYPE" => {
                 let Some(name) = leading_name(rest).filter(|name| wanted.wants_declaration(name)) else {
@@ -135,26 +151,30 @@ impl<'a> Page<'a> {
 
     /// Leaves one declaration of each name: the first that says a kind.
     fn settle_declarations(&mut self) {
-        let problems = &mut self.problems;
+        let (problems, affected) = (&mut self.problems, &mut self.affected);
         self.declared.sort_by(|a, b| a.name.cmp(b.name)); // stable: lines of one name stay in order
         self.declared.dedup_by(|later, first| {
             let same = later.name == first.name;
             if same && first.kind == Kind::Unknown {
                 first.kind = later.kind;
             } else if same && later.kind != Kind::Unknown && later.kind != first.kind {
-                problems.add(later.line, Reason::ConflictingType);
+                let problem = Problem { line: later.line, reason: Reason::ConflictingType };
+                problems.add(problem.line, problem.reason);
+                affected.add(later.name, problem);
             }
             same
         });
     }
 
     /// A family by its name, or by the name of its counter with or without `_total`; nothing where the page neither
-    /// declares it nor has samples of it.
+    /// declares it nor has lines of it, read or not.
     pub fn family<'p>(&'p self, name: &'p str) -> Option<Family<'p, 'a>> {
         let declares = |name: &str| self.declared(name).is_some();
         let on_page = declares(name)
             || name.strip_suffix("_total").is_some_and(declares)
-            || self.run_names().any(|sample| belongs(sample, name));
+            || self.is_part_of_distribution(name)
+            || self.run_names().any(|sample| belongs(sample, name))
+            || self.unread_by_name(name).is_some();
         on_page.then(|| Family::new(self, name))
     }
 
@@ -173,10 +193,33 @@ impl<'a> Page<'a> {
         self.sample_lines
     }
 
+    /// How many lines declare a type or a help text, wanted or not.
+    pub fn declaration_lines(&self) -> usize {
+        self.declaration_lines
+    }
+
     /// Whether the page has `OpenMetrics`' end mark. Lines after it are read all the same, since in the older
     /// format it is a comment.
     pub fn has_eof(&self) -> bool {
         self.eof
+    }
+
+    /// The first line of a family that was not read; what the others say is then only a part.
+    pub(crate) fn unread(&self, family: &str) -> Option<Problem> {
+        self.unread_by_name(family).or_else(|| self.affected.others())
+    }
+
+    fn unread_by_name(&self, family: &str) -> Option<Problem> {
+        let stem = family.strip_suffix("_total");
+        self.affected.first(|name| belongs(name, family) || stem == Some(name))
+    }
+
+    /// Whether the name is that of a declared histogram's or summary's sum, count or buckets.
+    pub(crate) fn is_part_of_distribution(&self, name: &str) -> bool {
+        ["_sum", "_count", "_bucket"].iter().any(|suffix| {
+            let stem = name.strip_suffix(suffix).and_then(|stem| self.declared(stem));
+            matches!(stem, Some(Kind::Histogram | Kind::Summary))
+        })
     }
 
     pub(crate) fn declared(&self, name: &str) -> Option<Kind> {
@@ -228,7 +271,7 @@ impl LastName<'_> {
 /// The name of every sample line and of every `TYPE` line, in the order of the page, with repetitions. Looks at no
 /// other part of the page; lines without a name are left out.
 pub fn names(page: &[u8]) -> impl Iterator<Item = &str> {
-    Lines::new(page).filter_map(|(_, line)| {
+    Lines::new(without_mark(page)).filter_map(|(_, line)| {
         let name = match line.strip_prefix(b"#") {
             Some(comment) => leading_name(trim_blanks(trim_blanks(comment).strip_prefix(b"TYPE ")?))?,
             None => leading_name(line)?,

@@ -74,6 +74,39 @@ pub struct Problems {
     first: Vec<Problem>,
 }
 
+/// Wanted names whose problems are told apart. Beyond it every family counts as affected, which is the safe side.
+const MAX_AFFECTED_NAMES: usize = 256;
+
+/// Which of the wanted names have lines that were not read: the first problem of each.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Affected<'a> {
+    names: Vec<(&'a str, Problem)>,
+    others: Option<Problem>,
+}
+
+impl<'a> Affected<'a> {
+    pub(crate) fn add(&mut self, name: &'a str, problem: Problem) {
+        if self.names.iter().any(|(known, _)| *known == name) {
+            return;
+        }
+        if self.names.len() < MAX_AFFECTED_NAMES {
+            self.names.push((name, problem));
+        } else {
+            self.others.get_or_insert(problem);
+        }
+    }
+
+    /// The first problem of the names for which `is_part` says yes.
+    pub(crate) fn first(&self, is_part: impl Fn(&str) -> bool) -> Option<Problem> {
+        self.names.iter().find(|(name, _)| is_part(name)).map(|(_, problem)| *problem)
+    }
+
+    /// A problem of some name that is not told apart any more.
+    pub(crate) fn others(&self) -> Option<Problem> {
+        self.others
+    }
+}
+
 impl Problems {
     pub(crate) fn add(&mut self, line: usize, reason: Reason) {
         self.total += 1;

@@ -26,8 +26,9 @@ impl Selection {
         I::Item: AsRef<str>,
     {
         let names: Vec<Box<str>> = families.into_iter().map(|name| name.as_ref().into()).collect();
-        // OpenMetrics declares `x` a counter and prints `x_total`.
-        let stems = names.iter().filter_map(|name| name.strip_suffix("_total")).map(Box::from);
+        // OpenMetrics declares `x` a counter and prints `x_total`; of a histogram's `x_sum`, `x` is declared.
+        let stem = |name: &str| SAMPLE_SUFFIXES.iter().find_map(|suffix| name.strip_suffix(suffix)).map(Box::from);
+        let stems = names.iter().filter_map(|name| stem(name));
         let declarations = NameSet::new(names.iter().cloned().chain(stems).collect());
         Self { all: false, names: NameSet::new(names), declarations }
     }

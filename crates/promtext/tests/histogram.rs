@@ -83,3 +83,22 @@ fn series_of_one_family_are_kept_apart_even_when_their_lines_are_mixed() {
         .collect();
     assert_eq!(found, [("a".into(), Some(1.0), None, 2), ("b".into(), Some(4.0), Some(1.5), 2)]);
 }
+
+#[test]
+fn a_fall_of_the_sum_or_of_one_bucket_is_a_reset_although_the_count_grew() {
+    let with = |low: f64, sum: f64, count: f64| {
+        let buckets = histogram(&[(1.0, low), (INF, count)]).buckets().to_vec();
+        Histogram::new(buckets, Some(sum), Some(count))
+    };
+    let before = with(5.0, 100.0, 5.0);
+    assert!(with(6.0, 3.0, 6.0).since(&before).is_err());
+    assert!(with(4.0, 120.0, 6.0).since(&before).is_err());
+    assert!(with(5.0, 120.0, 6.0).since(&before).is_ok());
+}
+
+#[test]
+fn of_a_repeated_bound_the_last_one_counts() {
+    let h = histogram(&[(1.0, 9.0), (1.0, 5.0), (INF, 6.0)]);
+    assert_eq!(h.buckets()[0], Bucket { upper: 1.0, cumulative: 5.0 });
+    assert!(h.has_infinite_bucket() && !histogram(&[(1.0, 1.0)]).has_infinite_bucket());
+}

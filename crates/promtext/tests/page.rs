@@ -195,3 +195,60 @@ fn names_lists_what_a_page_has_without_reading_it() {
     let found: Vec<_> = promtext::names(b"# HELP x y\n# TYPE x gauge\nx{a=\"1\"} 1\n<html>\nvllm:y 2").collect();
     assert_eq!(found, ["x", "x", "vllm:y"]);
 }
+
+#[test]
+fn a_line_that_cannot_be_read_is_told_of_its_family_and_of_no_other() {
+    let unread = |text: &str, family: &str| {
+        let page = read(text, &["a", "ab", "h", "c_total"]);
+        page.family(family).unwrap().unread().map(|problem| (problem.line, problem.reason))
+    };
+    let page = "a{engine=\"0\"} 3\na{engine=\"1\"} 4x\nab 1\nh_sum 1\nh_count 2 soon\nc_total 1\n";
+    assert_eq!(unread(page, "a"), Some((2, Reason::BadValue)));
+    assert_eq!(unread(page, "ab"), None);
+    assert_eq!(unread(page, "h"), Some((5, Reason::BadTimestamp)));
+    assert_eq!(unread(page, "c_total"), None);
+    assert_eq!(unread("a 1\na\"0\" 2\n", "a"), Some((2, Reason::BadName)));
+    assert_eq!(unread("a 1\n# TYPE a thermometer\n", "a"), Some((2, Reason::BadType)));
+    assert_eq!(unread("# TYPE c counter\n# TYPE c gauge\nc_total 1\n", "c_total"), Some((2, Reason::ConflictingType)));
+}
+
+#[test]
+fn of_too_many_affected_families_none_is_trusted() {
+    let mut text: String = (0..300).map(|at| format!("a{at} x\n")).collect::<Vec<_>>().concat();
+    text.push_str("good 1\n");
+    let page = Page::read(text.as_bytes(), &Selection::everything()).unwrap();
+    assert!(page.family("good").unwrap().unread().is_some());
+}
+
+#[test]
+fn a_byte_order_mark_before_the_page_is_passed_over() {
+    let text = "\u{feff}a{x=\"0\"} 3\na{x=\"1\"} 4\n";
+    assert_eq!(values(text, "a"), [3.0, 4.0]);
+    assert!(read(text, &["a"]).problems().is_empty());
+    assert_eq!(promtext::names(text.as_bytes()).next(), Some("a"));
+}
+
+#[test]
+fn parts_of_a_distribution_read_by_their_own_names_are_counters() {
+    let text =
+        "# TYPE h histogram\nh_bucket{le=\"+Inf\"} 3\nh_sum 1\nh_count 3\n# TYPE g_count gauge\ng_count 4\nu_sum 1\n";
+    let names = ["h_sum", "h_count", "h_bucket", "g_count", "u_sum"];
+    let page = read(text, &names);
+    let kinds = names.map(|name| page.family(name).unwrap().kind());
+    assert_eq!(kinds, [Kind::Counter, Kind::Counter, Kind::Counter, Kind::Gauge, Kind::Unknown]);
+    assert!(!read("# TYPE h histogram\n", &["h_count"]).family("h_count").unwrap().has_samples());
+}
+
+#[test]
+fn a_summary_is_known_by_its_quantiles_and_type_words_by_any_case() {
+    let text = "s{quantile=\"0.5\"} 0.2\ns_sum 12\ns_count 60\n# TYPE b GAUGE\nb 1\n";
+    let page = read(text, &["s", "b"]);
+    assert_eq!(page.family("s").unwrap().kind(), Kind::Summary);
+    assert_eq!(page.family("b").unwrap().kind(), Kind::Gauge);
+}
+
+#[test]
+fn a_page_that_only_declares_is_told_from_one_that_is_none() {
+    assert_eq!(read("# HELP a x\n# TYPE a gauge\n# TYPE other gauge\n", &["a"]).declaration_lines(), 3);
+    assert_eq!(read("# a comment\n<html>\n", &["a"]).declaration_lines(), 0);
+}

@@ -4,8 +4,9 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement prints, and ends where it cannot go on")]
 
-use autoscaler_scrape::{Access, ScrapeConfig, Scraper, Target};
-use std::io::{BufRead, BufReader, Write};
+use autoscaler_scrape::{Access, Page, ScrapeConfig, Scraper, Target};
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Write as _};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -50,19 +51,23 @@ async fn measure(replicas: usize, sweeps: usize) {
     };
     let scraper = Scraper::new(config);
     let (mut times, mut bytes, mut failed) = (Vec::new(), 0, 0);
-    for _ in 0..sweeps {
+    for _ in 0..sweeps.max(2) {
         let start = Instant::now();
-        let pages = scraper.sweep(&targets).await;
+        bytes = 0;
+        let each = |_, page: Result<Page, _>| match page {
+            Ok(page) => bytes += page.body.len(),
+            Err(_) => failed += 1,
+        };
+        scraper.sweep_each(&targets, each).await;
         times.push(start.elapsed());
-        bytes = pages.iter().filter_map(|(_, page)| page.as_ref().ok()).map(|page| page.body.len()).sum();
-        failed += pages.iter().filter(|(_, page)| page.is_err()).count();
     }
     let first = times.remove(0);
     times.sort();
     let _ = server.kill();
-    let (median, longest) = (times[times.len() / 2], times[times.len() - 1]);
+    let _ = server.wait();
+    let at = |percent: usize| times[(times.len() * percent).div_ceil(100).saturating_sub(1)];
     println!("{replicas} replicas, {} kB a sweep, {failed} pages failed", bytes / 1000);
-    println!("sweep: first {first:.1?}, median {median:.1?}, longest {longest:.1?}");
+    println!("sweep: first {first:.1?}, p50 {:.1?}, p99 {:.1?} of {}", at(50), at(99), times.len());
     println!("memory of the scraper: {before} kB before, {} kB after, {} kB at most", memory("VmRSS"), memory("VmHWM"));
 }
 
@@ -76,13 +81,15 @@ fn memory(field: &str) -> u64 {
 async fn serve(replicas: usize) {
     let mut body = String::new();
     for family in 0..90 {
-        body.push_str(&format!(
-            "# HELP vllm:family_{family} Something that an engine counts.\n# TYPE vllm:family_{family} gauge\n"
-        ));
+        let _ = writeln!(
+            body,
+            "# HELP vllm:family_{family} Something that an engine counts.\n# TYPE vllm:family_{family} gauge"
+        );
         for series in 0..5 {
-            body.push_str(&format!(
-                "vllm:family_{family}{{engine=\"{series}\",model_name=\"a-model-of-usual-name\"}} {series}.0\n"
-            ));
+            let _ = writeln!(
+                body,
+                "vllm:family_{family}{{engine=\"{series}\",model_name=\"a-model-of-usual-name\"}} {series}.0"
+            );
         }
     }
     let page: &'static str = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).leak();

@@ -3,8 +3,8 @@
 use crate::access::TlsOptions;
 use crate::error::ScrapeError;
 use crate::tls;
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Idle connections are kept this long: a few intervals of the slowest usual scraping (30 s). Replicas come and go.
@@ -31,24 +31,51 @@ struct Known {
     client: reqwest::Client,
 }
 
+/// The clients of one sweep: for https with some options, or for http.
+pub(crate) type Ready<'a> = BTreeMap<Option<&'a TlsOptions>, Result<reqwest::Client, ScrapeError>>;
+
 impl Clients {
-    /// The client for https with these options, or for http.
-    pub(crate) fn get(&self, tls: Option<&TlsOptions>, gzip: bool) -> Result<reqwest::Client, ScrapeError> {
-        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.uses += 1;
-        let last_use = cache.uses;
-        let key = tls.cloned();
-        if let Some(known) = cache.known.get_mut(&key) {
-            known.last_use = last_use;
-            return Ok(known.client.clone());
+    /// The clients for these ways to verify. Those that are new are built off the tasks that serve requests: the
+    /// system's authorities are hundreds of files. What cannot be built is tried again in the next sweep, and once in it.
+    pub(crate) async fn ready<'a>(&self, wanted: BTreeSet<Option<&'a TlsOptions>>, gzip: bool) -> Ready<'a> {
+        let mut ready = Ready::new();
+        for tls in wanted {
+            ready.insert(tls, self.one(tls.cloned(), gzip).await);
         }
-        let client = build(tls, gzip)?;
-        if cache.known.len() >= MAX_CLIENTS {
-            let oldest = cache.known.iter().min_by_key(|(_, known)| known.last_use).map(|(key, _)| key.clone());
-            oldest.and_then(|oldest| cache.known.remove(&oldest));
+        ready
+    }
+
+    async fn one(&self, way: Option<TlsOptions>, gzip: bool) -> Result<reqwest::Client, ScrapeError> {
+        let known = self.cache().find(|known| *known == way);
+        if let Some(client) = known {
+            return Ok(client);
         }
-        cache.known.insert(key, Known { last_use, client: client.clone() });
+        let options = way.clone();
+        let built = tokio::task::spawn_blocking(move || build(options.as_ref(), gzip)).await;
+        let client = built.unwrap_or_else(|_| Err(ScrapeError::Tls("the client could not be built".to_owned())))?;
+        self.cache().keep(way, client.clone());
         Ok(client)
+    }
+
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Cache {
+    fn find(&mut self, is_wanted: impl Fn(&Option<TlsOptions>) -> bool) -> Option<reqwest::Client> {
+        self.uses += 1;
+        let (_, known) = self.known.iter_mut().find(|(way, _)| is_wanted(way))?;
+        known.last_use = self.uses;
+        Some(known.client.clone())
+    }
+
+    fn keep(&mut self, way: Option<TlsOptions>, client: reqwest::Client) {
+        if self.known.len() >= MAX_CLIENTS {
+            let oldest = self.known.iter().min_by_key(|(_, known)| known.last_use).map(|(way, _)| way.clone());
+            oldest.and_then(|oldest| self.known.remove(&oldest));
+        }
+        self.known.insert(way, Known { last_use: self.uses, client });
     }
 }
 

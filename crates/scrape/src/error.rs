@@ -27,6 +27,12 @@ pub enum ScrapeError {
         /// The limit, in bytes.
         limit: usize,
     },
+    /// All pages on their way together are more than is held at once.
+    #[error("the pages of this sweep are larger than {limit} bytes together")]
+    NoRoom {
+        /// The limit, in bytes.
+        limit: usize,
+    },
     /// A compression that was not asked for.
     #[error("the page comes in an encoding that was not asked for")]
     Encoding,
@@ -36,6 +42,9 @@ pub enum ScrapeError {
     /// The certificates cannot be used, or the server's is not trusted.
     #[error("TLS: {0}")]
     Tls(String),
+    /// The page ends where no page does, so that a part of it is missing.
+    #[error("the page is cut off: {0}")]
+    CutOff(&'static str),
     /// The connection broke off, or what came was no HTTP.
     #[error("the answer broke off or is no HTTP: {0}")]
     Broken(String),
@@ -60,12 +69,16 @@ fn root_cause(error: &reqwest::Error) -> String {
     causes(error).last().map_or_else(|| "no cause is known".to_owned(), ToString::to_string)
 }
 
-/// The handshake's failure, which is wrapped as one of input and output.
+/// The handshake's failure, wrapped as one of input and output, and that perhaps once more.
 fn tls_cause(error: &reqwest::Error) -> Option<&rustls::Error> {
-    causes(error).find_map(|cause| {
-        let wrapped = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        wrapped.and_then(|inner| inner.downcast_ref()).or_else(|| cause.downcast_ref())
-    })
+    causes(error).find_map(unwrapped)
+}
+
+fn unwrapped<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    match cause.downcast_ref::<std::io::Error>() {
+        Some(wrapping) => unwrapped(wrapping.get_ref()?),
+        None => cause.downcast_ref(),
+    }
 }
 
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {

@@ -1,13 +1,15 @@
 //! The sweep: all pages at once, in the order of the targets. Must not know what a page says.
 
-use crate::access::{Access, Auth};
-use crate::client::Clients;
+use crate::access::{Access, Auth, TlsOptions};
+use crate::body::{Budget, Held, read};
+use crate::client::{Clients, Ready};
 use crate::error::ScrapeError;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, HeaderValue};
 use reqwest::{StatusCode, Url};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -18,8 +20,10 @@ pub struct ScrapeConfig {
     pub request_timeout: Duration,
     /// The whole sweep's deadline.
     pub sweep_timeout: Duration,
-    /// The largest page, in bytes after decompression. A sweep may hold this for each of its targets.
+    /// The largest page, in bytes after decompression.
     pub max_page_bytes: usize,
+    /// The most that all pages on their way hold together, in bytes: many large ones at once must not cost all memory.
+    pub max_bytes_in_flight: usize,
     /// Requests at once; at least 1.
     pub max_concurrent: usize,
     /// Requests are spread over this span, so that hundreds do not start in one instant. Part of the sweep's time.
@@ -34,6 +38,7 @@ impl Default for ScrapeConfig {
             request_timeout: Duration::from_secs(1),
             sweep_timeout: Duration::from_secs(2),
             max_page_bytes: 16 << 20,
+            max_bytes_in_flight: 256 << 20,
             max_concurrent: 256,
             jitter: Duration::ZERO,
             accept_gzip: false,
@@ -42,7 +47,7 @@ impl Default for ScrapeConfig {
 }
 
 /// One page to fetch.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Target {
     /// What the caller calls it.
     pub id: String,
@@ -52,6 +57,25 @@ pub struct Target {
     pub access: Access,
 }
 
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What follows the path may carry a token.
+        let url = Url::parse(&self.url).map_or_else(
+            |_| "…".to_owned(),
+            |url| {
+                format!(
+                    "{}://{}:{}{}",
+                    url.scheme(),
+                    url.host_str().unwrap_or("…"),
+                    url.port_or_known_default().unwrap_or(0),
+                    url.path()
+                )
+            },
+        );
+        f.debug_struct("Target").field("id", &self.id).field("url", &url).field("access", &self.access).finish()
+    }
+}
+
 /// One page.
 #[derive(Debug, Clone)]
 pub struct Page {
@@ -59,6 +83,8 @@ pub struct Page {
     pub body: Bytes,
     /// From the request's start to the last byte.
     pub took: Duration,
+    /// When the last byte came: the date of what the page says, which the end of the sweep is not.
+    pub received: std::time::Instant,
 }
 
 /// Fetches pages; connections are kept between sweeps.
@@ -68,8 +94,8 @@ pub struct Scraper {
     clients: Clients,
 }
 
-/// A page says how long it is, and may lie: no more than this is set aside on its word, in bytes.
-const MAX_TRUSTED_LENGTH: usize = 1 << 20;
+/// The older text format, which every server has; exporters print another where it is asked for.
+const FORMATS: HeaderValue = HeaderValue::from_static("text/plain;version=0.0.4, */*;q=0.1");
 
 type Headers<'a> = BTreeMap<&'a Auth, Result<Option<HeaderValue>, ScrapeError>>;
 
@@ -80,17 +106,30 @@ impl Scraper {
         Self { config, clients: Clients::default() }
     }
 
-    /// Fetches all pages; the answers are in the order of the targets, with their ids. Ends at the sweep's deadline at the
-    /// latest; what has not come by then is a [`ScrapeError::Timeout`]. Needs a Tokio runtime with time and I/O.
+    /// Fetches all pages; the answers are in the order of the targets, with their ids. Holds every page until the end: many
+    /// targets are for [`Scraper::sweep_each`].
     pub async fn sweep(&self, targets: &[Target]) -> Vec<(String, Result<Page, ScrapeError>)> {
+        let mut found: Vec<_> = targets.iter().map(|target| (target.id.clone(), Err(ScrapeError::Timeout))).collect();
+        self.sweep_each(targets, |index, page| found[index].1 = page).await;
+        found
+    }
+
+    /// Fetches all pages, and gives each to `each` as it comes, with its target's index. Every target is answered once. Ends
+    /// at the sweep's deadline at the latest; what has not come by then is a [`ScrapeError::Timeout`]. Needs a Tokio
+    /// runtime with time and I/O; `each` runs between its tasks, so it has to be short.
+    pub async fn sweep_each(&self, targets: &[Target], mut each: impl FnMut(usize, Result<Page, ScrapeError>)) {
         let start = Instant::now();
         let end = start + self.config.sweep_timeout;
-        let mut found: Vec<Option<Result<Page, ScrapeError>>> = targets.iter().map(|_| None).collect();
+        let mut open = vec![true; targets.len()];
+        let answer = |index: usize, page| {
+            open[index] = false;
+            each(index, page);
+        };
+        let _ = timeout_at(end, self.fetch_all(targets, start, end, answer)).await;
         // What was not even begun by the end has no answer in time, either.
-        let _ = timeout_at(end, self.fetch_all(targets, start, end, &mut found)).await;
-        let answer =
-            |(target, page): (&Target, Option<_>)| (target.id.clone(), page.unwrap_or(Err(ScrapeError::Timeout)));
-        targets.iter().zip(found).map(answer).collect()
+        for (index, _) in open.iter().enumerate().filter(|(_, open)| **open) {
+            each(index, Err(ScrapeError::Timeout));
+        }
     }
 
     async fn fetch_all(
@@ -98,18 +137,29 @@ impl Scraper {
         targets: &[Target],
         start: Instant,
         end: Instant,
-        found: &mut [Option<Result<Page, ScrapeError>>],
+        mut answer: impl FnMut(usize, Result<Page, ScrapeError>),
     ) {
-        let headers = &headers(targets).await;
-        let fetches = targets.iter().enumerate().map(|(index, target)| async move {
+        let addresses: Vec<Result<Url, ScrapeError>> = targets.iter().map(|target| address(&target.url)).collect();
+        let ways = targets.iter().zip(&addresses).filter_map(|(target, url)| Some(way(target, url.as_ref().ok()?)));
+        let sweep = &Sweep {
+            headers: headers(targets).await,
+            clients: self.clients.ready(ways.collect(), self.config.accept_gzip).await,
+            budget: Budget::new(self.config.max_bytes_in_flight),
+        };
+        let fetches = targets.iter().zip(addresses).enumerate().map(|(index, (target, url))| async move {
             tokio::time::sleep_until(start + self.delay(index, targets.len())).await;
             let deadline = end.min(Instant::now() + self.config.request_timeout);
-            let page = timeout_at(deadline, self.fetch(target, headers)).await.unwrap_or(Err(ScrapeError::Timeout));
+            let page = timeout_at(deadline, self.fetch(target, url, sweep)).await.unwrap_or(Err(ScrapeError::Timeout));
             (index, page)
         });
         let mut running = stream::iter(fetches).buffer_unordered(self.config.max_concurrent.max(1));
         while let Some((index, page)) = running.next().await {
-            found[index] = Some(page);
+            // What it holds is given back once it was looked at.
+            let (page, _held) = match page {
+                Ok((page, held)) => (Ok(page), Some(held)),
+                Err(error) => (Err(error), None),
+            };
+            answer(index, page);
         }
     }
 
@@ -118,12 +168,18 @@ impl Scraper {
         self.config.jitter.mul_f64(index as f64 / count.max(1) as f64)
     }
 
-    async fn fetch(&self, target: &Target, headers: &Headers<'_>) -> Result<Page, ScrapeError> {
+    async fn fetch<'a>(
+        &self,
+        target: &'a Target,
+        url: Result<Url, ScrapeError>,
+        sweep: &'a Sweep<'a>,
+    ) -> Result<(Page, Held<'a>), ScrapeError> {
         let start = Instant::now();
-        let url = address(&target.url)?;
-        let tls = (url.scheme() == "https").then_some(&target.access.tls);
-        let mut request = self.clients.get(tls, self.config.accept_gzip)?.get(url);
-        if let Some(header) = headers.get(&target.access.auth).cloned().transpose()?.flatten() {
+        let url = url?;
+        let no_client = || Err(ScrapeError::Tls("no client was made".to_owned()));
+        let client = sweep.clients.get(&way(target, &url)).cloned().unwrap_or_else(no_client)?;
+        let mut request = client.get(url).header(ACCEPT, FORMATS);
+        if let Some(header) = sweep.headers.get(&target.access.auth).cloned().transpose()?.flatten() {
             request = request.header(AUTHORIZATION, header);
         }
         let response = send(request).await?;
@@ -136,9 +192,21 @@ impl Scraper {
         if response.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
             return Err(ScrapeError::Encoding);
         }
-        let body = read(response, self.config.max_page_bytes).await?;
-        Ok(Page { body, took: start.elapsed() })
+        let (body, held) = read(response, self.config.max_page_bytes, &sweep.budget).await?;
+        Ok((Page { body, took: start.elapsed(), received: Instant::now().into_std() }, held))
     }
+}
+
+/// What the requests of one sweep share.
+struct Sweep<'a> {
+    headers: Headers<'a>,
+    clients: Ready<'a>,
+    budget: Budget,
+}
+
+/// How a target is verified; none over http.
+fn way<'a>(target: &'a Target, url: &Url) -> Option<&'a TlsOptions> {
+    (url.scheme() == "https").then_some(&target.access.tls)
 }
 
 /// What each way to authorise sends: a secret is read once in a sweep, and off the tasks that serve requests.
@@ -176,20 +244,4 @@ async fn send(request: reqwest::RequestBuilder) -> Result<reqwest::Response, Scr
         (Err(ScrapeError::Broken(_)), Some(again)) => again.send().await.map_err(|error| ScrapeError::of(&error)),
         (first, _) => first,
     }
-}
-
-/// The body, cut off at `limit` bytes.
-async fn read(mut response: reqwest::Response, limit: usize) -> Result<Bytes, ScrapeError> {
-    let length = response.content_length().map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX));
-    if length > limit {
-        return Err(ScrapeError::TooLarge { limit });
-    }
-    let mut body = BytesMut::with_capacity(length.min(MAX_TRUSTED_LENGTH));
-    while let Some(part) = response.chunk().await.map_err(|error| ScrapeError::of(&error))? {
-        if part.len() > limit - body.len() {
-            return Err(ScrapeError::TooLarge { limit });
-        }
-        body.extend_from_slice(&part);
-    }
-    Ok(body.freeze())
 }

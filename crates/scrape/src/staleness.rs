@@ -69,6 +69,11 @@ impl<K: Ord> Board<K> {
         Self { fresh_for: scrape_interval * FRESH_INTERVALS, count: 0, replicas: BTreeMap::new() }
     }
 
+    /// Values are read every `scrape_interval` seconds from now on.
+    pub fn set_interval(&mut self, scrape_interval: f64) {
+        self.fresh_for = scrape_interval * FRESH_INTERVALS;
+    }
+
     /// A good value, read at `now`. What is not finite is no good value, and counts as a failure.
     pub fn record(&mut self, replica: &str, key: K, now: f64, value: f64) {
         if !value.is_finite() || !now.is_finite() {

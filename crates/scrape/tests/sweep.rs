@@ -2,93 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up should fail there")]
 
-use autoscaler_scrape::{Access, Auth, ScrapeConfig, ScrapeError, Scraper, Secret, Target, TlsOptions};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Once};
-use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+mod common;
 
-/// What a server does with one connection; it gets the request's text.
-type Serve = Arc<dyn Fn(TcpStream) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
-
-/// A server, and how many connections it has seen.
-async fn server(serve: Serve) -> (String, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/metrics", listener.local_addr().unwrap());
-    let connections = Arc::new(AtomicUsize::new(0));
-    let seen = Arc::clone(&connections);
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            seen.fetch_add(1, Ordering::SeqCst);
-            tokio::spawn(serve(stream));
-        }
-    });
-    (url, connections)
-}
-
-/// Reads one request's head.
-async fn request(stream: &mut TcpStream) -> Option<String> {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        if stream.read(&mut byte).await.ok()? == 0 {
-            return None;
-        }
-        head.push(byte[0]);
-    }
-    Some(String::from_utf8_lossy(&head).into_owned())
-}
-
-/// Answers every request of a connection with the same bytes.
-fn always(answer: impl Into<Vec<u8>>) -> Serve {
-    let answer: Arc<Vec<u8>> = Arc::new(answer.into());
-    Arc::new(move |mut stream| {
-        let answer = Arc::clone(&answer);
-        Box::pin(async move {
-            while request(&mut stream).await.is_some() {
-                if stream.write_all(&answer).await.is_err() {
-                    return;
-                }
-            }
-        })
-    })
-}
-
-/// Answers with `head` and then with `part` for ever.
-fn endless(head: &'static str, part: Vec<u8>) -> Serve {
-    let part = Arc::new(part);
-    Arc::new(move |mut stream| {
-        let part = Arc::clone(&part);
-        Box::pin(async move {
-            request(&mut stream).await;
-            let _ = stream.write_all(head.as_bytes()).await;
-            while !part.is_empty() && stream.write_all(&part).await.is_ok() {}
-            std::future::pending::<()>().await;
-        })
-    })
-}
-
-fn page(body: &str) -> String {
-    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
-}
-
-fn target(url: &str) -> Target {
-    Target { id: url.to_owned(), url: url.to_owned(), access: Access::default() }
-}
-
-fn scraper(change: impl FnOnce(&mut ScrapeConfig)) -> Scraper {
-    static PROVIDER: Once = Once::new();
-    PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-    let mut config = ScrapeConfig { max_page_bytes: 10_000, ..ScrapeConfig::default() };
-    change(&mut config);
-    Scraper::new(config)
-}
-
-async fn one(scraper: &Scraper, target: Target) -> Result<String, ScrapeError> {
-    let mut answers = scraper.sweep(&[target]).await;
-    answers.pop().unwrap().1.map(|page| String::from_utf8_lossy(&page.body).into_owned())
-}
+use autoscaler_scrape::{Access, Auth, ScrapeError, Secret, Target, TlsOptions};
+use common::{Serve, always, echo, endless, one, page, request, scraper, server, target};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 
 #[tokio::test]
 async fn connections_are_kept_between_sweeps() {
@@ -165,23 +87,14 @@ async fn a_redirect_is_refused_and_the_token_goes_nowhere_else() {
 
 #[tokio::test]
 async fn a_token_is_sent_read_anew_from_its_file_and_never_printed() {
-    let echo: Serve = Arc::new(|mut stream| {
-        Box::pin(async move {
-            while let Some(head) = request(&mut stream).await {
-                let sent =
-                    head.lines().find(|line| line.to_ascii_lowercase().starts_with("authorization")).unwrap_or("none");
-                let _ = stream.write_all(page(sent).as_bytes()).await;
-            }
-        })
-    });
-    let (url, _) = server(echo).await;
+    let (url, _) = server(echo("authorization")).await;
     let file = std::env::temp_dir().join(format!("autoscaler-scrape-token-{}", std::process::id()));
     let mut target = target(&url);
     target.access.auth = Auth::Bearer(Secret::file(file.clone()));
     let scraper = scraper(|_| {});
     for token in ["first", "second"] {
         std::fs::write(&file, format!("{token}\n")).unwrap();
-        assert!(one(&scraper, target.clone()).await.unwrap().ends_with(&format!("Bearer {token}")));
+        assert!(one(&scraper, target.clone()).await.unwrap().trim().ends_with(&format!("Bearer {token}")));
     }
     std::fs::remove_file(&file).unwrap();
     assert!(matches!(one(&scraper, target).await, Err(ScrapeError::Secret(_))));
@@ -216,4 +129,179 @@ async fn certificates_that_are_none_are_told() {
         ..TlsOptions::default()
     };
     assert!(matches!(one(&scraper(|_| {}), target).await, Err(ScrapeError::Tls(_) | ScrapeError::Connect(_))));
+}
+
+#[tokio::test]
+async fn each_page_is_given_out_as_it_comes_and_dated_then() {
+    let (good, _) = server(always(page("a 1\n"))).await;
+    let (hangs, _) = server(endless("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n", Vec::new())).await;
+    let scraper = scraper(|_| {});
+    let mut seen = Vec::new();
+    let each = |index: usize, page: Result<autoscaler_scrape::Page, ScrapeError>| {
+        seen.push((index, page.map(|page| page.received.elapsed()), Instant::now()));
+    };
+    scraper.sweep_each(&[target(&hangs), target(&good)], each).await;
+    let [(first, good_page, early), (second, hung, late)] = seen.try_into().unwrap();
+    assert_eq!((first, second), (1, 0), "the one that hangs comes last");
+    assert!(good_page.unwrap() < late.duration_since(early), "its date is not the sweep's end");
+    assert_eq!(hung, Err(ScrapeError::Timeout));
+}
+
+#[tokio::test]
+async fn all_pages_on_their_way_have_a_bound_together() {
+    // Each says that more is to come, so that all are held at once until the deadline.
+    let unfinished = format!("HTTP/1.1 200 OK\r\ncontent-length: 9000\r\n\r\n{}", "x".repeat(4_000));
+    let (url, _) = server(always(unfinished)).await;
+    let scraper = scraper(|config| {
+        config.max_bytes_in_flight = 10_000;
+        config.request_timeout = Duration::from_millis(500);
+    });
+    let targets: Vec<Target> = (0..5).map(|_| target(&url)).collect();
+    let refused = |answers: &[(String, Result<autoscaler_scrape::Page, ScrapeError>)]| {
+        answers
+            .iter()
+            .filter(|(_, page)| page.as_ref().is_err_and(|error| matches!(error, ScrapeError::NoRoom { .. })))
+            .count()
+    };
+    assert!(refused(&scraper.sweep(&targets).await) >= 1);
+    let (good, _) = server(always(page("a 1\n"))).await;
+    assert!(one(&scraper, target(&good)).await.is_ok(), "what was held is given back");
+}
+
+#[tokio::test]
+async fn a_body_that_ends_with_the_connection_has_to_end_with_a_line() {
+    let closing = |body: &'static str, kind: &'static str| -> Serve {
+        Arc::new(move |mut stream| {
+            Box::pin(async move {
+                request(&mut stream).await;
+                let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: {kind}\r\n\r\n");
+                let _ = stream.write_all((head + body).as_bytes()).await;
+            })
+        })
+    };
+    let plain = "text/plain; version=0.0.4";
+    let openmetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let scraper = scraper(|_| {});
+    for (body, kind, whole) in [
+        ("a 1\nb 12\n", plain, true),
+        ("a 1\nb 1", plain, false),
+        ("a 1\n# EOF\n", openmetrics, true),
+        ("a 1\n", openmetrics, false),
+    ] {
+        let (url, _) = server(closing(body, kind)).await;
+        let answer = one(&scraper, target(&url)).await;
+        let as_expected = if whole { answer.is_ok() } else { matches!(answer, Err(ScrapeError::CutOff(_))) };
+        assert!(as_expected, "{body:?}: {answer:?}");
+    }
+    let (url, _) = server(always(page("a 1\nb 1"))).await;
+    assert!(one(&scraper, target(&url)).await.is_ok(), "where the length is told, it is whole");
+    let (url, _) = server(always("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 9\r\n\r\na 1\n")).await;
+    let scraper = common::scraper(|config| config.request_timeout = Duration::from_millis(300));
+    assert!(one(&scraper, target(&url)).await.is_err(), "where less comes than was told, it is not");
+}
+
+#[tokio::test]
+async fn trap_10_the_text_format_is_asked_for_and_any_content_type_is_read() {
+    let scraper = scraper(|_| {});
+    let (url, _) = server(echo("accept:")).await;
+    let sent = one(&scraper, target(&url)).await.unwrap();
+    assert!(sent.contains("text/plain;version=0.0.4") && !sent.contains("openmetrics"), "{sent}");
+    let (url, _) = server(echo("accept-encoding:")).await;
+    assert_eq!(one(&scraper, target(&url)).await.unwrap(), "none\n");
+    for kind in ["text/plain; version=1.0.0; charset=utf-8", "text/plain; version=0.0.4", "text/plain; charset=utf-8"] {
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: 4\r\n\r\na 1\n");
+        let (url, _) = server(always(answer)).await;
+        assert_eq!(one(&scraper, target(&url)).await.unwrap(), "a 1\n", "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_drips_beyond_the_deadline_is_given_up() {
+    let drips: Serve = Arc::new(|mut stream| {
+        Box::pin(async move {
+            request(&mut stream).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n").await;
+            let mut drip = tokio::time::interval(Duration::from_millis(20));
+            while stream.write_all(b"x").await.is_ok() {
+                drip.tick().await;
+            }
+        })
+    });
+    let (url, _) = server(drips).await;
+    let scraper = scraper(|config| {
+        config.request_timeout = Duration::from_millis(200);
+        config.max_page_bytes = 200_000;
+    });
+    let start = Instant::now();
+    assert_eq!(one(&scraper, target(&url)).await, Err(ScrapeError::Timeout));
+    assert!(start.elapsed() < Duration::from_secs(2), "progress does not buy time");
+}
+
+#[tokio::test]
+async fn a_connection_that_the_server_closed_while_it_was_idle_costs_no_page() {
+    // Answers one request of each connection, and ends the connection at the second without a word.
+    let once: Serve = Arc::new(|mut stream| {
+        Box::pin(async move {
+            request(&mut stream).await;
+            let _ = stream.write_all(page("a 1\n").as_bytes()).await;
+            request(&mut stream).await;
+        })
+    });
+    let (url, connections) = server(once).await;
+    let scraper = scraper(|_| {});
+    for _ in 0..3 {
+        assert_eq!(one(&scraper, target(&url)).await.unwrap(), "a 1\n");
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn user_and_password_are_sent_as_basic_and_a_user_with_a_colon_is_refused() {
+    let (url, _) = server(echo("authorization")).await;
+    let scraper = scraper(|_| {});
+    let with_user = |user: &str| {
+        let auth = Auth::Basic { user: user.to_owned(), password: Secret::text("open sesame") };
+        Target { access: Access { auth, ..Access::default() }, ..target(&url) }
+    };
+    let sent = one(&scraper, with_user("ali")).await.unwrap();
+    assert!(sent.trim().ends_with("Basic YWxpOm9wZW4gc2VzYW1l"), "{sent}");
+    assert!(matches!(one(&scraper, with_user("a:b")).await, Err(ScrapeError::Secret(_))));
+}
+
+#[tokio::test]
+async fn a_secret_may_come_from_the_environment_and_a_missing_variable_is_told_by_name() {
+    let (url, _) = server(echo("authorization")).await;
+    let scraper = scraper(|_| {});
+    let from = |name: &str| {
+        let auth = Auth::Bearer(Secret::env(name));
+        Target { access: Access { auth, ..Access::default() }, ..target(&url) }
+    };
+    // Cargo sets this one for tests.
+    let sent = one(&scraper, from("CARGO_PKG_NAME")).await.unwrap();
+    assert!(sent.trim().ends_with("Bearer autoscaler-scrape"), "{sent}");
+    let error = one(&scraper, from("AUTOSCALER_SCRAPE_NOT_SET")).await.unwrap_err().to_string();
+    assert!(error.contains("AUTOSCALER_SCRAPE_NOT_SET"), "{error}");
+}
+
+#[tokio::test]
+async fn replicas_are_reached_over_ipv6() {
+    // A machine without IPv6 has nothing to test.
+    let Ok(listener) = TcpListener::bind("[::1]:0").await else { return };
+    let url = format!("http://{}/metrics", listener.local_addr().unwrap());
+    let serve = always(page("a 1\n"));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(serve(stream));
+        }
+    });
+    assert_eq!(one(&scraper(|_| {}), target(&url)).await.unwrap(), "a 1\n");
+}
+
+#[test]
+fn a_target_does_not_print_what_its_address_may_carry_beside_the_place() {
+    let mut target = target("http://user:pass@replica:8000/metrics?token=s3cret#s3cret");
+    target.id = "replica".to_owned();
+    let printed = format!("{target:?}");
+    assert!(printed.contains("http://replica:8000/metrics"), "{printed}");
+    assert!(!printed.contains("s3cret") && !printed.contains("pass"), "{printed}");
 }

@@ -1,16 +1,19 @@
 //! Looks at the world: metrics pages of the replicas, processes, held requests. Gives the core its observation, and the
 //! page what to show. Must not decide or act.
 
+mod jobs;
+
+use self::jobs::{Job, Key, RUNNING, WAITING, endpoint_owner, jobs, key_of, shown_key};
 use crate::clock::Clock;
 use crate::routing;
-use crate::setup::{AutoscalerSetup, GroupSetup, Origin, PageAt, Setup};
+use crate::setup::{AutoscalerSetup, Origin, Setup};
 use crate::view::MetricView;
 use autoscaler_core::observe::{Pod, TargetObservation};
 use autoscaler_core::{Observation, Phase, Reading, Span, Why};
-use autoscaler_metrics::{Engine, Memory, MetricQuery};
-use autoscaler_scrape::{Access, Scraper, Target};
+use autoscaler_metrics::{Absent, Memory, read};
+use autoscaler_scrape::{Absence, Answer, Board, Page, ScrapeError, Scraper, Target};
 use gateway::Snapshot;
-use local_world::{MAIN_PORT, ReplicaState, ReplicaStatus};
+use local_world::{ReplicaState, ReplicaStatus};
 use std::collections::BTreeMap;
 
 /// What was seen at one time.
@@ -39,44 +42,21 @@ pub(crate) struct Shown {
     pub(crate) metrics: Vec<MetricView>,
 }
 
-/// A value counts as fresh until it is this many scrape intervals old.
-const STALE_INTERVALS: f64 = 3.0;
-
-/// What is shown of every replica, whatever it is scaled by.
-const RUNNING: &str = "num_requests_running";
-const WAITING: &str = "num_requests_waiting";
-
-/// The questions to one page of one replica (or to one endpoint), and what they are for.
-struct Job {
-    target: Target,
-    /// The replica, or the autoscaler of an endpoint.
-    owner: String,
-    engine: Option<Engine>,
-    queries: Vec<MetricQuery>,
-    keys: Vec<String>,
-}
-
 /// Looks, and remembers what rates and staleness need.
 #[derive(Debug)]
 pub(crate) struct Observer {
     scraper: Scraper,
-    /// By job: owner and address.
+    /// By job.
     memories: BTreeMap<String, Memory>,
-    /// The last value and its time, by owner and key.
-    latest: BTreeMap<(String, String), Latest>,
-}
-
-#[derive(Debug, Clone)]
-struct Latest {
-    value: Option<(f64, f64)>,
-    why: String,
+    /// The last values, by owner and what asks.
+    board: Board<Key>,
 }
 
 impl Observer {
     /// Looks through `scraper`.
     #[must_use]
     pub(crate) fn new(scraper: Scraper) -> Self {
-        Self { scraper, memories: BTreeMap::new(), latest: BTreeMap::new() }
+        Self { scraper, memories: BTreeMap::new(), board: Board::new(0.0) }
     }
 
     /// Takes a picture of everything.
@@ -87,65 +67,56 @@ impl Observer {
         gateway: &Snapshot,
         clock: Clock,
     ) -> Seen {
+        self.board.set_interval(setup.world.scrape_interval.as_secs_f64());
         let jobs = jobs(setup, statuses);
         let targets: Vec<Target> = jobs.iter().map(|job| job.target.clone()).collect();
-        let pages = self.scraper.sweep(&targets).await;
-        let now = clock.now();
-        for (job, (_, page)) in jobs.iter().zip(pages) {
+        let Self { scraper, memories, board } = self;
+        // Each is read as it comes, and dated then: the sweep ends when its slowest replica answers.
+        let each = |index: usize, page: Result<Page, ScrapeError>| {
+            let job: &Job = &jobs[index];
             match page {
-                Ok(page) => self.read(job, &page.body, now),
-                Err(error) => job.keys.iter().for_each(|key| self.absent(&job.owner, key, &error.to_string())),
+                Ok(page) => {
+                    let memory = memories.entry(job.target.id.clone()).or_default();
+                    let at = clock.at(page.received);
+                    note(board, job, at, read(&page.body, job.engine, &job.queries, memory, at));
+                }
+                Err(error) => job.keys.iter().for_each(|key| board.fail(&job.owner, key.clone(), &error.to_string())),
             }
-        }
-        self.forget(&jobs);
+        };
+        scraper.sweep_each(&targets, each).await;
+        self.forget(&jobs, statuses);
+        let now = clock.now();
         let mut seen = Seen::default();
         for autoscaler in &setup.autoscalers {
             let replicas: Vec<&ReplicaStatus> =
                 statuses.iter().filter(|status| status.group == autoscaler.group).collect();
             let held = gateway.group(&autoscaler.group).map_or(0, |group| group.held);
             let name = autoscaler.spec.name.clone();
-            let observed = self.target(autoscaler, &replicas, held, setup, clock);
-            seen.shown.insert(name.clone(), self.shown(autoscaler, &observed, held, now, setup));
+            let observed = self.target(autoscaler, &replicas, held, clock);
+            seen.shown.insert(name.clone(), self.shown(autoscaler, &observed, held, now));
             seen.observation.targets.insert(name, observed);
         }
         seen
     }
 
-    fn read(&mut self, job: &Job, page: &[u8], now: f64) {
-        let memory = self.memories.entry(job.target.id.clone()).or_default();
-        let answers = autoscaler_metrics::read(page, job.engine, &job.queries, memory, now);
-        for (key, answer) in job.keys.iter().zip(answers) {
-            match answer {
-                Ok(value) => {
-                    let latest = Latest { value: Some((value, now)), why: String::new() };
-                    self.latest.insert((job.owner.clone(), key.clone()), latest);
-                }
-                Err(why) => self.absent(&job.owner, key, &why.to_string()),
-            }
-        }
-    }
-
-    /// The last value stays until it is stale; only the reason is renewed.
-    fn absent(&mut self, owner: &str, key: &str, why: &str) {
-        let entry = self.latest.entry((owner.to_owned(), key.to_owned()));
-        why.clone_into(&mut entry.or_insert(Latest { value: None, why: String::new() }).why);
-    }
-
-    /// What is gone is forgotten: memories and values of replicas that ended.
-    fn forget(&mut self, jobs: &[Job]) {
-        self.memories.retain(|id, _| jobs.iter().any(|job| job.target.id == *id));
-        self.latest.retain(|(owner, _), _| jobs.iter().any(|job| job.owner == *owner));
-    }
-
-    fn reading(&self, owner: &str, key: &str, now: f64, setup: &Setup) -> Reading {
-        let Some(latest) = self.latest.get(&(owner.to_owned(), key.to_owned())) else {
-            return Reading::Absent(Why::NotRead);
+    /// What is gone is forgotten: memories and values of replicas that ended, and of what is not asked any more. One that
+    /// is not asked because it is not ready for a moment goes on where it was.
+    fn forget(&mut self, jobs: &[Job], statuses: &[ReplicaStatus]) {
+        let paused = |owner: &str| {
+            let status = statuses.iter().find(|status| status.id.as_str() == owner);
+            status.is_some_and(|status| !status.state.is_final() && !routing::serves(status))
         };
-        let fresh_for = setup.world.scrape_interval.as_secs_f64() * STALE_INTERVALS;
-        match latest.value {
-            Some((value, at)) if now - at <= fresh_for => Reading::load(value),
-            Some((value, at)) => Reading::Stale { value, age: Span::from_secs(now - at) },
-            None => Reading::Absent(Why::Failed(latest.why.clone())),
+        let owner = |id: &str| id.split(' ').next().is_some_and(paused);
+        self.memories.retain(|id, _| jobs.iter().any(|job| job.target.id == *id) || owner(id));
+        self.board.retain(|owner| jobs.iter().any(|job| job.owner == owner) || paused(owner));
+    }
+
+    fn reading(&self, owner: &str, key: &Key, now: f64) -> Reading {
+        match self.board.read(owner, key, now) {
+            Answer::Fresh(value) => Reading::load(value),
+            Answer::Stale { value, age } => Reading::Stale { value, age: Span::from_secs(age) },
+            Answer::Absent(Absence::NotRead) => Reading::Absent(Why::NotRead),
+            Answer::Absent(why) => Reading::Absent(Why::Failed(why.to_string())),
         }
     }
 
@@ -154,7 +125,6 @@ impl Observer {
         autoscaler: &AutoscalerSetup,
         replicas: &[&ReplicaStatus],
         held: usize,
-        setup: &Setup,
         clock: Clock,
     ) -> TargetObservation {
         let now = clock.now();
@@ -165,7 +135,7 @@ impl Observer {
             let mut pod = pod(status, clock);
             for (source, origin) in autoscaler.spec.sources.iter().zip(&autoscaler.origins) {
                 if matches!(origin, Origin::Replica { .. }) {
-                    let reading = self.reading(status.id.as_str(), &source.key, now, setup);
+                    let reading = self.reading(status.id.as_str(), &key_of(autoscaler, &source.key), now);
                     pod.metrics.insert(source.key.clone(), reading);
                 }
             }
@@ -176,26 +146,20 @@ impl Observer {
         observed.pods = Some(pods);
         for (source, origin) in autoscaler.spec.sources.iter().zip(&autoscaler.origins) {
             if matches!(origin, Origin::Endpoint { .. }) {
-                let reading = self.reading(&autoscaler.spec.name, &source.key, now, setup);
+                let reading =
+                    self.reading(&endpoint_owner(&autoscaler.spec.name), &key_of(autoscaler, &source.key), now);
                 observed.external.insert(source.key.clone(), vec![reading]);
             }
         }
         observed
     }
 
-    fn shown(
-        &self,
-        autoscaler: &AutoscalerSetup,
-        observed: &TargetObservation,
-        held: usize,
-        now: f64,
-        setup: &Setup,
-    ) -> Shown {
+    fn shown(&self, autoscaler: &AutoscalerSetup, observed: &TargetObservation, held: usize, now: f64) -> Shown {
         let pods = observed.pods.as_deref().unwrap_or_default();
         let serving: Vec<&Pod> = pods.iter().filter(|pod| pod.serves()).collect();
         let sum = |key: &str| {
             let values: Vec<f64> =
-                serving.iter().filter_map(|pod| self.reading(&pod.name, key, now, setup).fresh()).collect();
+                serving.iter().filter_map(|pod| self.reading(&pod.name, &shown_key(key), now).fresh()).collect();
             (!values.is_empty()).then(|| values.iter().sum())
         };
         let metric = |source: &autoscaler_core::spec::Source| {
@@ -222,6 +186,16 @@ impl Observer {
     }
 }
 
+/// Puts the answers of a page that came at `at` on the board.
+fn note(board: &mut Board<Key>, job: &Job, at: f64, answers: Vec<Result<f64, Absent>>) {
+    for (key, answer) in job.keys.iter().zip(answers) {
+        match answer {
+            Ok(value) => board.record(&job.owner, key.clone(), at, value),
+            Err(why) => board.fail(&job.owner, key.clone(), &why.to_string()),
+        }
+    }
+}
+
 /// A replica as the core sees it.
 fn pod(status: &ReplicaStatus, clock: Clock) -> Pod {
     let at = |instant: tokio::time::Instant| clock.timestamp(clock.at(instant.into_std()));
@@ -234,74 +208,4 @@ fn pod(status: &ReplicaStatus, clock: Clock) -> Pod {
     pod.started_at = Some(at(status.created_at));
     pod.ready_at = Some(at(status.readiness_changed_at));
     pod
-}
-
-/// What has to be fetched: each page of each serving replica once, and each endpoint.
-fn jobs(setup: &Setup, statuses: &[ReplicaStatus]) -> Vec<Job> {
-    let mut jobs = Vec::new();
-    for group in &setup.groups {
-        let pages = group_pages(setup, group);
-        for status in statuses.iter().filter(|status| status.group == group.spec.name && routing::serves(status)) {
-            for (page, questions) in &pages {
-                let Some(url) = page_url(page, status) else { continue };
-                let id = format!("{} {url}", status.id);
-                let target = Target { id, url, access: page.access.clone() };
-                let (queries, keys) = questions.iter().cloned().unzip();
-                jobs.push(Job { target, owner: status.id.to_string(), engine: group.engine, queries, keys });
-            }
-        }
-    }
-    for autoscaler in &setup.autoscalers {
-        for (source, origin) in autoscaler.spec.sources.iter().zip(&autoscaler.origins) {
-            if let Origin::Endpoint { url, access, query } = origin {
-                let name = &autoscaler.spec.name;
-                let target =
-                    Target { id: format!("{name} {} {url}", source.key), url: url.clone(), access: access.clone() };
-                let (queries, keys) = (vec![query.clone()], vec![source.key.clone()]);
-                jobs.push(Job { target, owner: name.clone(), engine: None, queries, keys });
-            }
-        }
-    }
-    jobs
-}
-
-type Questions = Vec<(MetricQuery, String)>;
-
-/// The pages of a group's replicas with all questions to each; the first one also tells what is shown.
-fn group_pages(setup: &Setup, group: &GroupSetup) -> Vec<(PageAt, Questions)> {
-    let mut pages: Vec<(PageAt, Questions)> = Vec::new();
-    for autoscaler in setup.autoscalers.iter().filter(|autoscaler| autoscaler.group == group.spec.name) {
-        for (source, origin) in autoscaler.spec.sources.iter().zip(&autoscaler.origins) {
-            let Origin::Replica { page, query } = origin else { continue };
-            let question = (query.clone(), source.key.clone());
-            match pages.iter_mut().find(|(known, _)| known.same_place(page)) {
-                Some((_, questions)) => questions.push(question),
-                None => pages.push((page.clone(), vec![question])),
-            }
-        }
-    }
-    if pages.is_empty() {
-        let path = group.engine.unwrap_or(Engine::Generic).path().to_owned();
-        let page = PageAt { port: MAIN_PORT.to_owned(), path, https: false, access: Access::default() };
-        pages.push((page, Vec::new()));
-    }
-    for name in [RUNNING, WAITING] {
-        let asked = pages.iter().flat_map(|(_, questions)| questions).any(|(_, key)| key == name);
-        if !asked {
-            pages[0].1.push((MetricQuery::new(name), name.to_owned()));
-        }
-    }
-    pages
-}
-
-impl PageAt {
-    fn same_place(&self, other: &Self) -> bool {
-        (&self.port, &self.path, self.https) == (&other.port, &other.path, other.https)
-    }
-}
-
-fn page_url(page: &PageAt, status: &ReplicaStatus) -> Option<String> {
-    let port = status.ports.get(&page.port).copied().or_else(|| page.port.parse().ok())?;
-    let scheme = if page.https { "https" } else { "http" };
-    Some(format!("{scheme}://127.0.0.1:{port}/{}", page.path.trim_start_matches('/')))
 }

@@ -8,7 +8,8 @@ use super::Engine;
 use crate::query::Statistic;
 use Engine::{Dynamo, LlamaCpp, Sglang, TensorRtLlm, Tgi, Triton, Vllm, Xllm};
 
-/// How several series of one replica become one value.
+/// How several series of one replica become one value. Of series that show one thing several times (SGLang's ranks)
+/// one counts beforehand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Combine {
     /// They add up: requests, tokens.
@@ -19,8 +20,20 @@ pub(crate) enum Combine {
     Max,
 }
 
-/// One summand: alternatives, of which the first that is on the page counts. An alternative may select a label:
-/// `family{label=value}`.
+impl Combine {
+    /// The one value. `values` is not empty.
+    pub(crate) fn of(self, values: &[f64]) -> f64 {
+        let sum: f64 = values.iter().sum();
+        match self {
+            Self::Sum => sum,
+            Self::Mean => sum / values.len() as f64,
+            Self::Max => values.iter().copied().fold(0.0, f64::max),
+        }
+    }
+}
+
+/// One summand: alternatives, of which the first that is on the page counts. An alternative may select a label, name the
+/// counter that counts what it sums up, and divide to come to our unit: `family{label=value} per other / 100`.
 pub(crate) type Term = &'static [&'static str];
 
 /// What a name stands for, engine by engine.
@@ -78,6 +91,11 @@ const fn sum(name: &'static str, terms: &'static [(Engine, &'static [Term])]) ->
     row(name, Combine::Sum, terms)
 }
 
+/// A counter, also where the page does not say so.
+const fn rate(name: &'static str, terms: &'static [(Engine, &'static [Term])]) -> Row {
+    Row { statistic: Some(Statistic::Rate), ..sum(name, terms) }
+}
+
 /// A share from 0 to 1.
 const fn usage(name: &'static str, terms: &'static [(Engine, &'static [Term])]) -> Row {
     Row { usage: true, ..row(name, Combine::Mean, terms) }
@@ -130,7 +148,7 @@ const REQUESTS: &[(Engine, &[Term])] = &[
 const KV_USAGE: &[(Engine, &[Term])] = &[
     (Vllm, &[&["vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"]]),
     (Sglang, &[&["sglang:token_usage"]]),
-    (TensorRtLlm, &[&["trtllm_kv_cache_utilization", "trtllm:gpu_cache_usage_perc"]]),
+    (TensorRtLlm, &[&["trtllm_kv_cache_utilization", "trtllm:kv_cache_usage_perc", "trtllm:gpu_cache_usage_perc"]]),
     (Triton, &[&["nv_trt_llm_kv_cache_block_metrics{kv_cache_block_type=fraction}"]]),
     (Xllm, &[&["kv_cache_utilization"]]),
 ];
@@ -147,19 +165,49 @@ const TPOT: &[(Engine, &[Term])] = &[
         Vllm,
         &[&[
             "vllm:request_time_per_output_token_seconds",
-            "vllm:inter_token_latency_seconds",
             "vllm:time_per_output_token_seconds",
+            "vllm:inter_token_latency_seconds",
         ]],
     ),
     (
         Sglang,
         &[&[
             "sglang:request_time_per_output_token_seconds",
-            "sglang:inter_token_latency_seconds",
             "sglang:time_per_output_token_seconds",
+            "sglang:inter_token_latency_seconds",
         ]],
     ),
     (TensorRtLlm, &[&["trtllm_time_per_output_token_seconds", "trtllm:inter_token_latency_seconds"]]),
+    (Tgi, &[&["tgi_request_mean_time_per_token_duration"]]),
+    (Dynamo, &[&["dynamo_frontend_inter_token_latency_seconds"]]),
+];
+
+/// Seconds between two tokens: each interval counts, while the other gives each request one mean.
+const ITL: &[(Engine, &[Term])] = &[
+    (
+        Vllm,
+        &[&[
+            "vllm:inter_token_latency_seconds",
+            "vllm:time_per_output_token_seconds",
+            "vllm:request_time_per_output_token_seconds",
+        ]],
+    ),
+    (
+        Sglang,
+        &[&[
+            "sglang:inter_token_latency_seconds",
+            "sglang:time_per_output_token_seconds",
+            "sglang:request_time_per_output_token_seconds",
+        ]],
+    ),
+    (
+        TensorRtLlm,
+        &[&[
+            "trtllm:inter_token_latency_seconds",
+            "trtllm_time_per_output_token_seconds",
+            "trtllm:time_per_output_token_seconds",
+        ]],
+    ),
     (Tgi, &[&["tgi_request_mean_time_per_token_duration"]]),
     (Dynamo, &[&["dynamo_frontend_inter_token_latency_seconds"]]),
 ];
@@ -168,6 +216,7 @@ const E2E: &[(Engine, &[Term])] = &[
     (Vllm, &[&["vllm:e2e_request_latency_seconds"]]),
     (Sglang, &[&["sglang:e2e_request_latency_seconds"]]),
     (TensorRtLlm, &[&["trtllm_e2e_request_latency_seconds", "trtllm:e2e_request_latency_seconds"]]),
+    (Triton, &[&["nv_inference_request_duration_us per nv_inference_request_success / 1e6"]]),
     (Tgi, &[&["tgi_request_duration"]]),
     (Dynamo, &[&["dynamo_frontend_request_duration_seconds"]]),
 ];
@@ -175,14 +224,15 @@ const E2E: &[(Engine, &[Term])] = &[
 const QUEUE_TIME: &[(Engine, &[Term])] = &[
     (Vllm, &[&["vllm:request_queue_time_seconds", "vllm:time_in_queue_requests"]]),
     (Sglang, &[&["sglang:queue_time_seconds"]]),
-    (TensorRtLlm, &[&["trtllm_request_queue_time_seconds"]]),
+    (TensorRtLlm, &[&["trtllm_request_queue_time_seconds", "trtllm:request_queue_time_seconds"]]),
+    (Triton, &[&["nv_inference_queue_duration_us per nv_inference_request_success / 1e6"]]),
     (Tgi, &[&["tgi_request_queue_duration"]]),
 ];
 
 const TOKENS_IN: &[(Engine, &[Term])] = &[
     (Vllm, &[&["vllm:prompt_tokens_total"]]),
     (Sglang, &[&["sglang:prompt_tokens_total"]]),
-    (TensorRtLlm, &[&["trtllm_prompt_tokens_total"]]),
+    (TensorRtLlm, &[&["trtllm_prompt_tokens_total", "trtllm:prompt_tokens_total"]]),
     (Tgi, &[&["tgi_request_input_length_sum"]]),
     // llama.cpp leaves cached tokens out.
     (LlamaCpp, &[&["llamacpp:prompt_tokens_total"]]),
@@ -192,15 +242,15 @@ const TOKENS_IN: &[(Engine, &[Term])] = &[
 const TOKENS_OUT: &[(Engine, &[Term])] = &[
     (Vllm, &[&["vllm:generation_tokens_total"]]),
     (Sglang, &[&["sglang:generation_tokens_total"]]),
-    (TensorRtLlm, &[&["trtllm_generation_tokens_total"]]),
+    (TensorRtLlm, &[&["trtllm_generation_tokens_total", "trtllm:generation_tokens_total"]]),
     (Tgi, &[&["tgi_request_generated_tokens_sum"]]),
     (LlamaCpp, &[&["llamacpp:tokens_predicted_total"]]),
     (Dynamo, &[&["dynamo_frontend_output_tokens_total"]]),
 ];
 
-/// DCGM's exporter prints percent per GPU.
+/// DCGM's exporter prints percent per GPU, always: 1 is a hundredth there.
 const GPU: &[(Engine, &[Term])] =
-    &[(Engine::Generic, &[&["DCGM_FI_DEV_GPU_UTIL", "nvidia_smi_utilization_gpu_ratio", "engine_utilization"]])];
+    &[(Engine::Generic, &[&["DCGM_FI_DEV_GPU_UTIL / 100", "nvidia_smi_utilization_gpu_ratio", "engine_utilization"]])];
 
 static NORMALISED: &[Row] = &[
     sum("num_requests_running", RUNNING),
@@ -211,8 +261,8 @@ static NORMALISED: &[Row] = &[
     sum("e2e_latency", E2E),
     sum("queue_time", QUEUE_TIME),
     sum("request_count", REQUESTS),
-    Row { statistic: Some(Statistic::Rate), ..sum("token_in_count", TOKENS_IN) },
-    Row { statistic: Some(Statistic::Rate), ..sum("token_out_count", TOKENS_OUT) },
+    rate("token_in_count", TOKENS_IN),
+    rate("token_out_count", TOKENS_OUT),
     Row { scale: 1000.0, ..sum("engine_latency_ms", E2E) },
     usage("kv_cache_size", KV_USAGE),
     usage("engine_gpu_utilization", GPU),
@@ -231,22 +281,28 @@ static AIBRIX: &[Row] = &[
         "num_requests_swapped",
         &[(Vllm, &[&["vllm:num_requests_swapped"]]), (Sglang, &[&["sglang:num_retracted_reqs"]])],
     ),
-    row("engine_sleep_state", Combine::Max, &[(Vllm, &[&["vllm:engine_sleep_state"]])]),
+    // As AIBrix reads it: vLLM prints `awake` first, 1 while it is awake. Of several engines one that is awake is enough.
+    row("engine_sleep_state", Combine::Max, &[(Vllm, &[&["vllm:engine_sleep_state{sleep_state=awake}"]])]),
     sum("http_requests_total", &[(Vllm, &[&["vllm:http_requests_total", "http_requests_total"]])]),
-    sum("num_preemptions_total", &[(Vllm, &[&["vllm:num_preemptions_total"]])]),
-    sum(
+    rate(
+        "num_preemptions_total",
+        &[(Vllm, &[&["vllm:num_preemptions_total"]]), (Sglang, &[&["sglang:num_retracted_requests_total"]])],
+    ),
+    rate(
         "request_success_total",
         &[
             (Vllm, &[&["vllm:request_success_total", "vllm:num_requests_success_total"]]),
             (Sglang, &[&["sglang:num_requests_total"]]),
-            (TensorRtLlm, &[&["trtllm_request_success_total"]]),
+            (TensorRtLlm, &[&["trtllm_request_success_total", "trtllm:request_success_total"]]),
+            (Triton, &[&["nv_inference_request_success"]]),
             (Tgi, &[&["tgi_request_success"]]),
+            (Dynamo, &[&["dynamo_frontend_requests_total{status=success}"]]),
         ],
     ),
     sum("num_prefill_prealloc_queue_reqs", &[(Sglang, &[&["sglang:num_prefill_prealloc_queue_reqs"]])]),
     sum("num_decode_prealloc_queue_reqs", &[(Sglang, &[&["sglang:num_decode_prealloc_queue_reqs"]])]),
-    sum("prompt_tokens_total", TOKENS_IN),
-    sum("generation_tokens_total", TOKENS_OUT),
+    rate("prompt_tokens_total", TOKENS_IN),
+    rate("generation_tokens_total", TOKENS_OUT),
     sum("prefix_cache_hits_total", &[(Vllm, &[&["vllm:prefix_cache_hits_total", "vllm:gpu_prefix_cache_hits_total"]])]),
     sum(
         "prefix_cache_queries_total",
@@ -264,6 +320,6 @@ static AIBRIX: &[Row] = &[
     sum("e2e_request_latency_seconds", E2E),
     sum("time_to_first_token_seconds", TTFT),
     sum("time_per_output_token_seconds", TPOT),
-    sum("inter_token_latency_seconds", TPOT),
+    sum("inter_token_latency_seconds", ITL),
     sum("request_queue_time_seconds", QUEUE_TIME),
 ];

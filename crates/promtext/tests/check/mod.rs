@@ -33,6 +33,9 @@ fn check_page(page: &Page<'_>) {
     for name in FAMILIES {
         let Some(family) = page.family(name) else { continue };
         let _ = (family.kind(), family.values().count(), family.has_samples());
+        if let Some(problem) = family.unread() {
+            assert!(page.problems().total() > 0 && problem.line > 0);
+        }
         for (_, histogram) in family.histograms() {
             check_histogram(&histogram);
         }
