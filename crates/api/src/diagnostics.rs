@@ -90,6 +90,57 @@ pub fn any_error(found: &[Diagnostic]) -> bool {
     found.iter().any(Diagnostic::is_error)
 }
 
+/// Errors of one file that are kept: far more than anyone mends in one sitting.
+pub const MAX_ERRORS: usize = 10_000;
+/// Warnings and notes of one file that are kept. They have a limit of their own, so that a flood of them hides no error.
+pub const MAX_REMARKS: usize = 1_000;
+
+/// How many findings there are, by what they mean for the object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Tally {
+    /// Refusals.
+    pub(crate) errors: usize,
+    /// Warnings and notes.
+    pub(crate) remarks: usize,
+}
+
+impl Tally {
+    /// Counts one more; false where the list has enough of its severity already.
+    pub(crate) fn admits(&mut self, severity: Severity) -> bool {
+        let (count, limit) = match severity {
+            Severity::Error => (&mut self.errors, MAX_ERRORS),
+            Severity::Warning | Severity::Note => (&mut self.remarks, MAX_REMARKS),
+        };
+        *count += 1;
+        *count <= limit
+    }
+
+    /// What was counted and not kept.
+    pub(crate) fn left_out(self) -> Self {
+        let Self { errors, remarks } = self;
+        Self { errors: errors.saturating_sub(MAX_ERRORS), remarks: remarks.saturating_sub(MAX_REMARKS) }
+    }
+
+    /// Adds findings that were counted and dropped elsewhere.
+    pub(crate) fn add(&mut self, dropped: Self) {
+        self.errors += dropped.errors;
+        self.remarks += dropped.remarks;
+    }
+
+    /// Says how many findings are not shown; nothing where all are.
+    pub(crate) fn cut(self) -> Option<Diagnostic> {
+        let left = self.left_out();
+        let severity = if left.errors > 0 { Severity::Error } else { Severity::Note };
+        let message = match (left.errors, left.remarks) {
+            (0, 0) => return None,
+            (errors, 0) => format!("{errors} more errors are left out"),
+            (0, remarks) => format!("{remarks} more warnings and notes are left out"),
+            (errors, remarks) => format!("{errors} more errors and {remarks} more warnings and notes are left out"),
+        };
+        Some(Diagnostic::new(severity, "", message))
+    }
+}
+
 /// Characters of a manifest's text that a message quotes at most.
 const QUOTE_LIMIT: usize = 60;
 

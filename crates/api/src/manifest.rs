@@ -1,18 +1,23 @@
 //! Files of manifests: several documents, of our kinds and of others, checked as a whole. Every finding carries the
 //! document and the line it is about. Must not open files; the text is an argument.
 
+mod across;
 mod kinds;
+mod lines;
+mod list;
 mod load;
+mod metadata;
+mod together;
 
-use crate::diagnostics::Diagnostic;
+pub use across::between;
+
+use crate::diagnostics::{Diagnostic, Tally};
 use crate::local::{LocalDeployment, LocalWorld};
 use crate::tree;
 use crate::v1alpha1::PodAutoscaler;
-use std::collections::{BTreeMap, BTreeSet};
+use lines::Lines;
 use std::fmt;
-
-/// Findings of one file; more say nothing new.
-pub const MAX_FINDINGS: usize = 1_000;
+use std::path::Path;
 
 /// What a file holds. Objects are there even where they have errors, mended, so that rules across objects can be
 /// checked; use them only if [`Manifest::is_valid`].
@@ -24,8 +29,29 @@ pub struct Manifest {
     pub deployments: Vec<LocalDeployment>,
     /// The machine, where the file says.
     pub world: Option<LocalWorld>,
-    /// Every finding, in the order of the file.
+    /// Every finding, in the order of the file, then those about several objects.
     pub findings: Vec<Finding>,
+    /// The name of the file.
+    file: String,
+    /// How many documents it has, items of lists counted each.
+    documents: usize,
+    origins: Origins,
+    tally: Tally,
+}
+
+/// Where the objects of a [`Manifest`] stand, in the same order.
+#[derive(Debug, Default)]
+struct Origins {
+    autoscalers: Vec<Origin>,
+    deployments: Vec<Origin>,
+}
+
+/// Where an object stands.
+#[derive(Debug)]
+struct Origin {
+    /// Its document, from 1.
+    document: usize,
+    lines: Lines,
 }
 
 /// A finding and its place.
@@ -72,63 +98,42 @@ impl Manifest {
     }
 }
 
-/// Reads and checks the text of a file, YAML or JSON. `file` is only for messages.
+/// Reads and checks the text of a file, YAML or JSON. `file` is only for messages, and its ending says which is meant.
 pub fn read(file: &str, text: &str) -> Manifest {
-    let (documents, broken) = tree::parse(text);
-    let documents = load::expand(documents);
+    let json = Path::new(file).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+    let (documents, broken) = tree::parse(text, json);
+    let list::Expanded { documents, wrong, lists, .. } = list::expand(documents);
     let total = documents.len();
-    let mut manifest = Manifest::default();
+    let mut manifest = Manifest { file: file.to_owned(), documents: total, ..Manifest::default() };
+    for (line, diagnostic) in wrong {
+        manifest.push((0, total), line, diagnostic);
+    }
     for (index, document) in documents.iter().enumerate() {
-        let found = load::document(document, &mut manifest);
-        for (line, diagnostic) in found {
-            manifest.push(file, (index + 1, total), line, diagnostic);
+        let checked = load::document(document, index + 1, &mut manifest);
+        for (line, diagnostic) in checked.found {
+            manifest.push((index + 1, total), line, diagnostic);
         }
+        manifest.tally.add(checked.left_out);
     }
     if let Some(broken) = broken {
-        manifest.push(file, (total + 1, total + 1), broken.line, Diagnostic::error("", broken.message));
-    } else if total == 0 {
-        manifest.push(file, (0, 0), 0, Diagnostic::error("", "the file holds no document"));
+        manifest.push((total + 1, total + 1), broken.line, Diagnostic::error("", broken.message));
+    } else if total == 0 && !lists {
+        manifest.push((0, 0), 0, Diagnostic::error("", "the file holds no document"));
     }
-    across(file, total, &mut manifest);
+    let across = across::within(&manifest).into_iter().chain(together::within(&manifest)).collect::<Vec<_>>();
+    for (document, (line, diagnostic)) in across {
+        manifest.push((document, total), line, diagnostic);
+    }
+    if let Some(cut) = manifest.tally.cut() {
+        manifest.findings.push(Finding { file: file.to_owned(), document: (0, total), line: 0, diagnostic: cut });
+    }
     manifest
 }
 
 impl Manifest {
-    fn push(&mut self, file: &str, document: (usize, usize), line: usize, diagnostic: Diagnostic) {
-        if self.findings.len() < MAX_FINDINGS {
-            self.findings.push(Finding { file: file.to_owned(), document, line, diagnostic });
+    fn push(&mut self, document: (usize, usize), line: usize, diagnostic: Diagnostic) {
+        if self.tally.admits(diagnostic.severity) {
+            self.findings.push(Finding { file: self.file.clone(), document, line, diagnostic });
         }
-    }
-}
-
-/// Rules across objects: names are unique, and two autoscalers do not share a target.
-fn across(file: &str, total: usize, manifest: &mut Manifest) {
-    let mut found = Vec::new();
-    let mut deployments = BTreeSet::new();
-    for deployment in &manifest.deployments {
-        let name = deployment.metadata.name.clone().unwrap_or_default();
-        if !deployments.insert(name.clone()) {
-            found.push(Diagnostic::error("", format!("two LocalDeployments are called {name:?}")));
-        }
-    }
-    let (mut names, mut targets) = (BTreeSet::new(), BTreeMap::new());
-    for autoscaler in &manifest.autoscalers {
-        let (meta, spec) = (&autoscaler.metadata, &autoscaler.spec);
-        let name = meta.name.clone().unwrap_or_default();
-        let namespace = meta.namespace.clone().unwrap_or_default();
-        if !names.insert((namespace.clone(), name.clone())) {
-            found.push(Diagnostic::error("", format!("two PodAutoscalers are called {name:?}")));
-        }
-        let target = &spec.scale_target_ref;
-        let key = (namespace, target.kind.clone(), target.name.clone(), spec.role_name().map(str::to_owned));
-        if let Some(first) = targets.get(&key) {
-            let message = format!("PodAutoscalers {first:?} and {name:?} have one target; the older one scales it");
-            found.push(Diagnostic::warning("", message));
-        } else {
-            targets.insert(key, name);
-        }
-    }
-    for diagnostic in found {
-        manifest.push(file, (0, total), 0, diagnostic);
     }
 }

@@ -11,7 +11,7 @@ use crate::v1alpha1::{
     DEFAULT_OBSERVE_WINDOW_SECONDS, DEFAULT_PANIC_WINDOW_SECONDS, PodAutoscaler, PodAutoscalerSpec, ScalingRules,
     ScalingStrategy, Schedule,
 };
-use crate::validate::{self, schedules, tolerance};
+use crate::validate::{self, effective_min, schedules, tolerance};
 use std::time::Duration;
 
 /// How long a replica may be starting where `pending-deadline` is absent: longer than a large model takes to load.
@@ -39,9 +39,9 @@ pub fn resolve(object: &PodAutoscaler) -> Result<ResolvedAutoscaler, Vec<Diagnos
         namespace: object.metadata.namespace.clone(),
         strategy: spec.scaling_strategy,
         target: target(spec, settings.storm_service_replicas),
-        bounds: Bounds { min: count(spec.min()), max: count(spec.max_replicas) },
+        bounds: Bounds { min: count(effective_min(spec, spec.min())), max: count(spec.max_replicas) },
         timezone: timezone(spec),
-        schedules: spec.schedules.iter().flatten().filter_map(schedule).collect(),
+        schedules: spec.schedules.iter().flatten().filter_map(|one| schedule(one, spec)).collect(),
         sources: sources::sources(spec),
         observe_window: seconds(
             spec.observe_window_seconds,
@@ -98,13 +98,13 @@ fn timezone(spec: &PodAutoscalerSpec) -> String {
     if name == "Local" { "UTC".to_owned() } else { name.to_owned() }
 }
 
-fn schedule(schedule: &Schedule) -> Option<ResolvedSchedule> {
+fn schedule(schedule: &Schedule, spec: &PodAutoscalerSpec) -> Option<ResolvedSchedule> {
     Some(ResolvedSchedule {
         name: schedule.name.clone(),
         days: schedules::weekdays(schedule)?,
         start: schedules::minute(&schedule.start_time)?,
         end: schedules::minute(&schedule.end_time)?,
-        min: schedule.min_replicas.map(count),
+        min: schedule.min_replicas.map(|min| count(effective_min(spec, min))),
         max: schedule.max_replicas.map(count),
     })
 }

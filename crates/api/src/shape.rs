@@ -1,7 +1,7 @@
 //! A document against a schema: every wrong type, unknown field, missing field and limit, each with its path and line,
 //! and a value without the mistakes, so that the rules above a schema can be checked in the same run. Must not know any particular field.
 
-use crate::diagnostics::{Diagnostic, nearest, quote};
+use crate::diagnostics::{Diagnostic, Tally, nearest, quote};
 use crate::tree::{Node, Value};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
@@ -9,14 +9,13 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Findings of one document; more say nothing new.
-pub(crate) const MAX_FINDINGS: usize = 200;
-
 /// What a walk found.
 #[derive(Debug, Default)]
 pub(crate) struct Walk {
-    /// Every mistake.
+    /// Every mistake, up to the limits of a file.
     pub(crate) found: Vec<Diagnostic>,
+    /// How many there are, those beyond the limits too.
+    pub(crate) tally: Tally,
     /// The line of each field.
     pub(crate) lines: BTreeMap<String, usize>,
 }
@@ -27,7 +26,7 @@ impl Walk {
     }
 
     pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
-        if self.found.len() < MAX_FINDINGS {
+        if self.tally.admits(diagnostic.severity) {
             self.found.push(diagnostic);
         }
     }
@@ -78,6 +77,10 @@ impl Walk {
                 None => self.unknown(&at, key, member, properties),
             }
         }
+        let count = i64::try_from(object.len()).unwrap_or(i64::MAX);
+        if let Some(most) = schema.max_properties.filter(|most| count > *most) {
+            self.error(path, format!("has {count} entries, more than the {most} allowed"));
+        }
         for name in schema.required.iter().flatten() {
             let Some(schema) = properties.get(name).filter(|_| !object.contains_key(name)) else { continue };
             if !seen.contains(name) || node.get(name).is_some_and(|member| member.value == Value::Null) {
@@ -95,7 +98,7 @@ impl Walk {
 
     fn null(&mut self, path: &str, member: &Node) {
         self.lines.insert(path.to_owned(), member.line);
-        self.push(Diagnostic::warning(path, "null is read as absent; Kubernetes refuses it"));
+        self.push(Diagnostic::warning(path, "null is read as absent"));
     }
 
     fn unknown(&mut self, at: &str, key: &str, member: &Node, known: &BTreeMap<String, JSONSchemaProps>) {
@@ -121,7 +124,11 @@ impl Walk {
             self.error(path, format!("has {count} entries, more than the {most} allowed"));
         }
         let Some(JSONSchemaPropsOrArray::Schema(each)) = &schema.items else { return Some(node.to_json()) };
-        // A list that is far too long is not walked to its end. Wrong entries keep their place, for the paths' sake.
+        // A list that is far too long is not walked to its end, and that is said. Wrong entries keep their place, for
+        // the paths' sake.
+        if items.len() > MAX_ITEMS {
+            self.error(path, format!("only the first {MAX_ITEMS} of its {count} entries are looked at"));
+        }
         let item = |(i, item)| self.value(item, each, &format!("{path}[{i}]")).unwrap_or_else(|| placeholder(each));
         Some(items.iter().take(MAX_ITEMS).enumerate().map(item).collect())
     }
@@ -164,6 +171,7 @@ impl Walk {
         let Some(whole) = whole else {
             return self.not_a_number(node, path, "a whole number");
         };
+        self.octal(node, path);
         let (least, most) = limits(schema);
         if whole < least || whole > most {
             self.push(Diagnostic::error(path, format!("{whole} is out of range")).allowed(range(schema)));
@@ -174,9 +182,20 @@ impl Walk {
 
     fn number(&mut self, node: &Node, path: &str) -> Option<Json> {
         match &node.value {
-            Value::Number(number, _) => Some(Json::Number(number.clone())),
+            Value::Number(number, _) => {
+                self.octal(node, path);
+                Some(Json::Number(number.clone()))
+            }
             _ => self.not_a_number(node, path, "a number"),
         }
+    }
+
+    /// A leading zero: decimal here and in JSON's sense, octal to Kubernetes' reader of YAML 1.1.
+    fn octal(&mut self, node: &Node, path: &str) {
+        let Value::Number(number, raw) = &node.value else { return };
+        let Some(there) = octal(raw).filter(|there| number.as_i64() != Some(*there)) else { return };
+        let message = format!("{raw} is {number} here and {there} in Kubernetes");
+        self.push(Diagnostic::warning(path, message).allowed(format!("{number} or {there}, without a leading zero")));
     }
 
     fn not_a_number(&mut self, node: &Node, path: &str, wanted: &str) -> Option<Json> {
@@ -206,6 +225,7 @@ impl Walk {
         match &node.value {
             Value::Text(text) => Some(Json::String(text.clone())),
             Value::Number(number, _) if number.as_i64().is_some_and(|whole| i32::try_from(whole).is_ok()) => {
+                self.octal(node, path);
                 Some(Json::Number(number.clone()))
             }
             Value::Number(_, raw) => {
@@ -223,8 +243,8 @@ impl Walk {
     }
 }
 
-/// Entries of a list that are looked at.
-const MAX_ITEMS: usize = 1_000;
+/// Entries of a list that are looked at; several times the longest that any schema allows.
+const MAX_ITEMS: usize = 4_096;
 
 /// `spec` + `maxReplicas`.
 pub(crate) fn child(path: &str, key: &str) -> String {
@@ -251,9 +271,20 @@ fn limits(schema: &JSONSchemaProps) -> (i64, i64) {
     (schema.minimum.map_or(least, |least| least as i64), schema.maximum.map_or(most, |most| most as i64))
 }
 
-/// The range in words.
+/// The value of a number with a leading zero in YAML 1.1, if that makes it octal (`08` is decimal there too).
+fn octal(raw: &str) -> Option<i64> {
+    let (sign, digits) = match raw.strip_prefix('-') {
+        Some(digits) => (-1, digits),
+        None => (1, raw.strip_prefix('+').unwrap_or(raw)),
+    };
+    let digits = digits.strip_prefix('0')?.replace('_', "");
+    i64::from_str_radix(&digits, 8).ok().map(|value| sign * value)
+}
+
+/// The range in words. Every whole number of a manifest is a count, so where the schema has no lower limit it is 0.
 fn range(schema: &JSONSchemaProps) -> String {
     let (least, most) = limits(schema);
+    let least = least.max(0);
     match (schema.minimum, schema.maximum) {
         (Some(_), None) => format!("{least} or more"),
         _ => format!("{least} to {most}"),

@@ -73,6 +73,21 @@ fn tolerances_do_not_reach_hpa_and_that_is_said() {
 }
 
 #[test]
+fn tolerances_and_rates_do_not_reach_the_optimizer_and_that_is_said() {
+    for suffix in ["scale-up-tolerance", "scale-down-tolerance", "max-scale-up-rate", "max-scale-down-rate"] {
+        let key = format!("{P}/{suffix}");
+        let said_under = |strategy: &str| said(&one(strategy, &key, "3"), &annotation_path(&key));
+        assert_eq!(said_under("Optimizer"), ["has no effect with scalingStrategy Optimizer"], "{key}");
+        assert!(said_under("Hybrid").is_empty(), "its guards are APA's");
+    }
+    let key = format!("{P}/scale-down-cooldown-window");
+    assert!(
+        said(&one("Optimizer", &key, "30s"), &annotation_path(&key)).is_empty(),
+        "stabilization is every strategy's"
+    );
+}
+
+#[test]
 fn panic_threshold() {
     let key = format!("{P}/panic-threshold");
     number_key("KPA", &key, |m| resolved(m).panic_threshold, &["0", "-2"]);
@@ -160,6 +175,82 @@ fn rates_and_cooldowns_become_the_hpa_behaviour_that_aibrix_writes() {
     assert_eq!(annotated.rules_down.stabilization, Some(Duration::from_secs(300)));
     let never = resolved(&one("HPA", &format!("{P}/max-scale-down-rate"), "1"));
     assert_eq!(never.rules_down.select, SelectPolicy::Disabled, "0 % cannot be a policy");
+}
+
+#[test]
+fn cooldowns_become_the_windows_of_an_hpa() {
+    let (up, down) = (format!("{P}/scale-up-cooldown-window"), format!("{P}/scale-down-cooldown-window"));
+    let both = resolved(&with_annotations("HPA", json!({up.clone(): "30s", down.clone(): "1m30.9s"})));
+    assert_eq!(both.rules_from, RulesFrom::Annotations);
+    assert_eq!(both.rules_up.stabilization, Some(Duration::from_secs(30)));
+    assert_eq!(both.rules_down.stabilization, Some(Duration::from_secs(90)), "whole seconds, as an HPA has them");
+    assert_eq!((both.rules_up.policies[0].value, both.rules_down.policies[0].value), (100, 50), "rates of 2");
+    let up_only = resolved(&one("HPA", &up, "30s"));
+    assert_eq!(up_only.rules_down.stabilization, Some(Duration::from_secs(300)));
+    let down_only = resolved(&one("HPA", &down, "30s"));
+    assert_eq!(down_only.rules_up.stabilization, Some(Duration::ZERO));
+}
+
+#[test]
+fn a_direction_that_behavior_leaves_out_comes_from_its_annotations_under_hpa() {
+    let (window, rate) = (format!("{P}/scale-down-cooldown-window"), format!("{P}/max-scale-down-rate"));
+    let with = |annotations: Value| {
+        let mut object = with_spec("HPA", json!({"behavior": {"scaleUp": {"stabilizationWindowSeconds": 10}}}));
+        object["metadata"]["annotations"] = annotations;
+        object
+    };
+    let object = with(json!({window.clone(): "900s", rate.clone(): "4"}));
+    let got = resolved(&object);
+    assert_eq!(got.rules_from, RulesFrom::Behavior);
+    assert_eq!(got.rules_up.stabilization, Some(Duration::from_secs(10)));
+    assert_eq!(got.rules_up.policies.len(), 2, "what a stated direction leaves out is Kubernetes'");
+    assert_eq!(got.rules_down.stabilization, Some(Duration::from_secs(900)));
+    assert_eq!((got.rules_down.policies[0].value, got.rules_down.select), (75, SelectPolicy::Min));
+    assert!(check(&object).is_empty(), "nothing is ignored, and nothing is said to be");
+    let plain = resolved(&with(json!({})));
+    assert_eq!(plain.rules_down.stabilization, None, "Kubernetes' own without either");
+    assert_eq!(plain.rules_down.policies[0].value, 100);
+}
+
+#[test]
+fn a_direction_that_behavior_states_is_taken_whole_under_hpa_and_that_is_said() {
+    for (direction, suffixes) in [
+        ("scaleUp", ["scale-up-cooldown-window", "max-scale-up-rate"]),
+        ("scaleDown", ["scale-down-cooldown-window", "max-scale-down-rate"]),
+    ] {
+        for suffix in suffixes {
+            let key = format!("{P}/{suffix}");
+            let mut object = with_spec("HPA", json!({"behavior": {direction: {"selectPolicy": "Max"}}}));
+            object["metadata"]["annotations"] =
+                json!({key.clone(): if suffix.starts_with("max") { "4" } else { "77s" }});
+            let message = format!("ignored: under HPA spec.behavior.{direction} stands for its whole direction");
+            assert_eq!(said(&object, &annotation_path(&key)), [message]);
+            let got = resolved(&object);
+            let rules = if direction == "scaleUp" { got.rules_up } else { got.rules_down };
+            assert_ne!(rules.stabilization, Some(Duration::from_secs(77)));
+            assert!(rules.policies.iter().all(|policy| policy.period == Duration::from_secs(15)), "Kubernetes'");
+        }
+    }
+}
+
+#[test]
+fn behavior_wins_field_by_field_under_the_other_strategies() {
+    let (window, tolerance) = (format!("{P}/scale-down-cooldown-window"), format!("{P}/scale-down-tolerance"));
+    let with = |rules: Value| {
+        let mut object = with_spec("APA", json!({"behavior": {"scaleDown": rules}}));
+        object["metadata"]["annotations"] = json!({window.clone(): "77s", tolerance.clone(): "0.3"});
+        object
+    };
+    let stated = with(json!({"stabilizationWindowSeconds": 10, "tolerance": "0.05"}));
+    let got = resolved(&stated);
+    assert_eq!((got.rules_down.stabilization, got.tolerance_down), (Some(Duration::from_secs(10)), Some(0.05)));
+    let message = |field: &str| format!("ignored: spec.behavior.scaleDown.{field} says this too, and wins");
+    assert_eq!(said(&stated, &annotation_path(&window)), [message("stabilizationWindowSeconds")]);
+    assert_eq!(said(&stated, &annotation_path(&tolerance)), [message("tolerance")]);
+    let silent = with(json!({"selectPolicy": "Min"}));
+    let got = resolved(&silent);
+    assert_eq!((got.rules_down.stabilization, got.tolerance_down), (Some(Duration::from_secs(77)), Some(0.3)));
+    assert!(check(&silent).is_empty());
 }
 
 // Keys that AIBrix no longer reads.
@@ -282,6 +373,64 @@ fn a_live_key_wins_over_a_dead_one_of_the_same_meaning() {
     let manifest = with_annotations("KPA", json!({dead: "30s", format!("{P}/scale-down-cooldown-window"): "90s"}));
     assert_eq!(resolved(&manifest).rules_down.stabilization, Some(Duration::from_secs(90)));
     ignored(&manifest, dead);
+}
+
+#[test]
+fn a_live_key_that_cannot_be_meant_still_wins_over_a_dead_one() {
+    let (dead, live) = ("kpa.autoscaling.aibrix.ai/scale-down-delay", format!("{P}/scale-down-cooldown-window"));
+    let manifest = with_annotations("KPA", json!({dead: "30s", live.clone(): "300"}));
+    assert_eq!(resolved(&manifest).rules_down.stabilization, Some(Duration::from_secs(300)), "the default");
+    assert_eq!(said(&manifest, &annotation_path(&live)), ["\"300\" is not a duration; the default is used"]);
+    assert_eq!(said(&manifest, &annotation_path(dead)), [format!("AIBrix no longer reads this; ignored, {live} wins")]);
+}
+
+#[test]
+fn of_two_dead_keys_the_one_that_wins_is_the_one_that_is_named() {
+    let (both, up) = ("kpa.autoscaling.aibrix.ai/tolerance", "autoscaling.aibrix.ai/up-fluctuation-tolerance");
+    let manifest = with_annotations("KPA", json!({both: "0.3", up: "0.2"}));
+    let got = resolved(&manifest);
+    assert_eq!((got.tolerance_up, got.tolerance_down), (Some(0.2), Some(0.3)));
+    honoured(&manifest, up, "autoscaling.aibrix.ai/scale-up-tolerance");
+    let said = said(&manifest, &annotation_path(both));
+    assert!(said.contains(&format!("AIBrix no longer reads this; ignored, {up} wins")), "{said:?}");
+    assert!(said.contains(&format!("AIBrix no longer reads this; honoured as {P}/scale-down-tolerance")), "{said:?}");
+}
+
+#[test]
+fn dead_fluctuation_tolerances_are_honoured_under_kpa_and_ignored_under_hpa() {
+    for (direction, live) in [("up", "scale-up-tolerance"), ("down", "scale-down-tolerance")] {
+        let key = format!("{P}/{direction}-fluctuation-tolerance");
+        let kpa = one("KPA", &key, "0.3");
+        let got = resolved(&kpa);
+        assert_eq!(if direction == "up" { got.tolerance_up } else { got.tolerance_down }, Some(0.3));
+        honoured(&kpa, &key, &format!("{P}/{live}"));
+        let hpa = one("HPA", &key, "0.3");
+        let got = resolved(&hpa);
+        assert_eq!((got.tolerance_up, got.tolerance_down), (None, None));
+        ignored(&hpa, &key);
+        let apa_only = format!("apa.{P}/{direction}-fluctuation-tolerance");
+        ignored(&one("KPA", &apa_only, "0.3"), &apa_only);
+    }
+}
+
+#[test]
+fn dead_kpa_keys_are_ignored_outside_kpa() {
+    let keys =
+        ["scale-down-delay", "scale-up-cooldown", "panic-threshold", "panic-window", "stable-window", "tolerance"];
+    for strategy in ["APA", "HPA", "Optimizer", "Hybrid"] {
+        for suffix in keys {
+            let key = format!("kpa.{P}/{suffix}");
+            let manifest =
+                one(strategy, &key, if suffix.ends_with("e") || suffix.ends_with("d") { "3" } else { "20s" });
+            assert_eq!(
+                said(&manifest, &annotation_path(&key)),
+                [format!("AIBrix no longer reads this; ignored with scalingStrategy {strategy}")]
+            );
+            let (got, plain) = (resolved(&manifest), resolved(&common::manifest(strategy)));
+            assert_eq!((got.rules_up, got.rules_down), (plain.rules_up, plain.rules_down), "{key}");
+            assert_eq!((got.observe_window, got.panic_window), (plain.observe_window, plain.panic_window), "{key}");
+        }
+    }
 }
 
 #[test]

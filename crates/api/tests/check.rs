@@ -3,7 +3,8 @@
 
 mod common;
 
-use autoscaler_api::manifest::MAX_FINDINGS;
+use autoscaler_api::diagnostics::{MAX_ERRORS, MAX_REMARKS};
+use autoscaler_api::manifest::between;
 use autoscaler_api::{Severity, read};
 use common::{manifest, only_error};
 use proptest::prelude::*;
@@ -41,22 +42,64 @@ fn an_unknown_field_is_refused_with_the_nearest_name() {
 }
 
 #[test]
-fn metadata_is_free_and_status_ignored() {
+fn every_field_of_kubernetes_metadata_is_accepted_and_status_ignored() {
     let mut object = manifest("KPA");
     object["metadata"] = json!({
-        "name": "x", "generation": 3, "managedFields": [{"manager": "kubectl"}], "ownerReferences": [], "anything": 1,
+        "name": "x", "namespace": "n", "generateName": "x-", "generation": 3, "resourceVersion": "12", "uid": "u",
+        "selfLink": "/apis", "creationTimestamp": null, "deletionTimestamp": "2026-01-05T00:00:00Z",
+        "deletionGracePeriodSeconds": 30, "finalizers": ["a/b"], "labels": {"a": "b"},
+        "managedFields": [{"manager": "kubectl", "fieldsV1": {"f:spec": {}}}], "ownerReferences": [{"kind": "X"}],
         "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"}
     });
     object["status"] = json!({"desiredScale": "not even a number"});
-    common::accepted(&object);
+    assert!(common::check(&object).is_empty());
 }
 
 #[test]
-fn a_null_is_absent_but_said_to_be_refused_by_kubernetes() {
+fn an_unknown_field_of_metadata_is_refused() {
+    let mut object = manifest("KPA");
+    object["metadata"]["annotation"] = json!({"autoscaling.aibrix.ai/paused": "true"});
+    assert_eq!(only_error(&object), "metadata.annotation: unknown field; did you mean annotations?");
+    let mut object = manifest("KPA");
+    object["metadata"]["anything"] = json!(1);
+    assert!(only_error(&object).starts_with("metadata.anything: unknown field (allowed: annotations, "));
+}
+
+#[test]
+fn a_field_of_metadata_has_its_type() {
+    for (field, value, message) in [
+        ("generation", json!("x"), "must be a whole number, not a string"),
+        ("finalizers", json!(3), "must be a list of strings, not a number"),
+        ("ownerReferences", json!({}), "must be a list of mappings, not a mapping"),
+        ("managedFields", json!([1]), "must be a list of mappings"),
+        ("annotations", json!(["a"]), "must be a mapping, not a list"),
+        ("labels", json!("a"), "must be a mapping, not a string"),
+        ("namespace", json!(1), "must be a string: write \"1\""),
+        ("uid", json!([]), "must be a string, not a list"),
+    ] {
+        let mut object = manifest("KPA");
+        object["metadata"][field] = value;
+        assert_eq!(only_error(&object), format!("metadata.{field}: {message}"));
+    }
+}
+
+#[test]
+fn a_field_of_metadata_is_given_once() {
+    let text = manifest("KPA").to_string();
+    let twice =
+        text.replace(r#"{"name":"chat"},"spec""#, r#"{"name":"chat","name":"b","labels":{},"labels":{}},"spec""#);
+    let found = lines("f.json", &twice);
+    assert_eq!(found, ["f.json: metadata.name: is given twice", "f.json: metadata.labels: is given twice"]);
+    let twice = text.replace(r#"{"name":"chat"},"spec""#, r#"{"name":"chat","annotations":{"a":"1","a":"2"}},"spec""#);
+    assert_eq!(lines("f.json", &twice), ["f.json: metadata.annotations[a]: is given twice"]);
+}
+
+#[test]
+fn a_null_is_absent() {
     let mut object = manifest("KPA");
     object["spec"]["behavior"] = Value::Null;
     common::accepted(&object);
-    assert_eq!(common::said(&object, "spec.behavior"), ["null is read as absent; Kubernetes refuses it"]);
+    assert_eq!(common::said(&object, "spec.behavior"), ["null is read as absent"]);
     object["spec"]["maxReplicas"] = Value::Null;
     assert_eq!(only_error(&object), "spec.maxReplicas: is required");
 }
@@ -69,7 +112,7 @@ fn wrong_types_say_what_to_write() {
     bad["spec"]["maxReplicas"] = json!(2.5);
     assert_eq!(only_error(&bad), "spec.maxReplicas: must be a whole number, not 2.5");
     bad["spec"]["maxReplicas"] = json!(3_000_000_000_u64);
-    assert!(only_error(&bad).starts_with("spec.maxReplicas: 3000000000 is out of range"));
+    assert_eq!(only_error(&bad), "spec.maxReplicas: 3000000000 is out of range (allowed: 0 to 2147483647)");
     bad["spec"] = json!([]);
     assert_eq!(only_error(&bad), "spec: must be a mapping, not a list");
 }
@@ -166,9 +209,206 @@ fn floods_are_refused_without_filling_the_memory() {
 }
 
 #[test]
-fn the_number_of_findings_is_bounded() {
+fn every_error_is_counted_and_what_is_left_out_is_said() {
     let document = "apiVersion: autoscaling.aibrix.ai/v1alpha1\nkind: PodAutoscaler\nspec: {a: 1, b: 2, c: 3}\n---\n";
-    assert_eq!(read("f", &document.repeat(900)).findings.len(), MAX_FINDINGS);
+    let each = read("f", document).findings.len();
+    let read = read("f", &document.repeat(2_000));
+    assert_eq!(read.findings.len(), MAX_ERRORS + 1);
+    let last = read.findings.last().unwrap();
+    assert!(last.diagnostic.is_error());
+    assert_eq!(last.diagnostic.message, format!("{} more errors are left out", 2_000 * each - MAX_ERRORS));
+}
+
+/// A manifest with this many sources, each with three nulls, which are warnings.
+fn with_nulls(sources: usize) -> Value {
+    let source = |index: usize| {
+        json!({"metricSourceType": "custom", "targetMetric": format!("m{index}"), "targetValue": "4",
+            "name": null, "labels": null, "tls": null})
+    };
+    let mut object = manifest("KPA");
+    object["spec"]["metricsSources"] = (0..sources).map(source).collect();
+    object
+}
+
+#[test]
+fn a_flood_of_warnings_hides_no_error_of_its_document() {
+    let mut object = with_nulls(60);
+    object["spec"]["maxReplicas"] = json!(-10);
+    object["spec"]["oops"] = json!(1);
+    let mut paths: Vec<_> = common::errors(&object).into_iter().map(|(path, _)| path).collect();
+    paths.sort();
+    assert_eq!(paths, ["spec.maxReplicas", "spec.oops"]);
+}
+
+#[test]
+fn a_flood_of_warnings_hides_no_error_of_a_later_document() {
+    let mut bad = manifest("KPA");
+    bad["metadata"]["name"] = json!("last");
+    bad["spec"]["scaleTargetRef"]["name"] = json!("last");
+    bad["spec"]["maxReplicas"] = json!(-10);
+    let good = with_nulls(60).to_string();
+    let text = format!("{}{bad}", (good + "\n").repeat(9));
+    let read = read("f.json", &text);
+    assert!(!read.is_valid());
+    let errors: Vec<_> = read.findings.iter().filter(|finding| finding.diagnostic.path == "spec.maxReplicas").collect();
+    assert_eq!(errors.len(), 1);
+    assert_eq!(errors[0].document, (10, 10));
+    let said = read.findings.last().unwrap().to_string();
+    let remarks = 9 * 60 * 3;
+    assert_eq!(said, format!("f.json: note: {} more warnings and notes are left out", remarks - MAX_REMARKS));
+}
+
+#[test]
+fn every_entry_of_a_list_that_is_too_long_is_looked_at() {
+    let mut object = with_nulls(0);
+    object["spec"]["metricsSources"] = (0..1_500).map(|_| json!({"metricSourceType": "custom"})).collect();
+    let found = common::errors(&object);
+    assert!(found.iter().any(|(_, said)| said == "has 1500 entries, more than the 64 allowed"));
+    assert!(found.iter().any(|(path, _)| path == "spec.metricsSources[1499].targetMetric"));
+    object["spec"]["metricsSources"] = (0..5_000).map(|_| json!({"metricSourceType": "custom"})).collect();
+    let found = common::errors(&object);
+    assert!(
+        found.iter().any(|(_, said)| said == "only the first 4096 of its 5000 entries are looked at"),
+        "said, not hidden"
+    );
+}
+
+#[test]
+fn the_items_of_a_long_list_are_all_read() {
+    let mut bad = manifest("KPA");
+    bad["spec"]["maxReplicas"] = json!(-10);
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}});
+    let list = |services: usize| {
+        let items: Vec<_> = std::iter::repeat_n(service.clone(), services).chain([bad.clone()]).collect();
+        json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
+    };
+    let read_back = read("f.json", &list(1_000));
+    assert!(read_back.findings.iter().any(|found| found.diagnostic.path == "spec.maxReplicas"));
+    let cut = read("f.json", &list(10_000));
+    let errors: Vec<_> = cut.findings.iter().filter(|found| found.diagnostic.is_error()).collect();
+    assert_eq!(errors.len(), 1);
+    assert_eq!(
+        errors[0].diagnostic.to_string(),
+        "items: holds more than 10000 objects; those from here on are not read"
+    );
+}
+
+#[test]
+fn lists_of_every_kind_are_opened() {
+    let a = manifest("KPA");
+    for list in [
+        json!({"apiVersion": "autoscaling.aibrix.ai/v1alpha1", "kind": "PodAutoscalerList", "metadata": {}, "items": [a]}),
+        json!({"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "List", "items": [a]}]}),
+    ] {
+        let read = read("f", &list.to_string());
+        assert_eq!((read.autoscalers.len(), read.findings.len()), (1, 0), "{:?}", read.findings);
+    }
+    for empty in ["kind: List\napiVersion: v1\nitems: []\n", "kind: PodAutoscalerList\nitems: null\n"] {
+        assert!(read("f", empty).findings.is_empty(), "a cluster without objects is no mistake");
+    }
+    for (text, wanted) in [
+        (
+            "kind: List\nitem:\n- {kind: PodAutoscaler}\n",
+            "f: items: is required: a list holds its objects there [line 1]",
+        ),
+        ("kind: List\nitems: {}\n", "f: items: must be a list, not a mapping [line 2]"),
+        ("kind: List\nitems:\n- null\n", "f: a document must be a mapping, not null [line 3]"),
+    ] {
+        assert_eq!(lines("f", text), [wanted]);
+    }
+}
+
+#[test]
+fn a_kind_that_is_no_string_is_said_to_be_none() {
+    let mut object = manifest("KPA");
+    object["kind"] = json!(3);
+    assert_eq!(only_error(&object), "kind: must be a string, not \"3\"");
+    let mut object = manifest("KPA");
+    object["apiVersion"] = json!([]);
+    assert_eq!(only_error(&object), "apiVersion: must be a string, not a list");
+}
+
+#[test]
+fn broken_json_is_reported_as_json() {
+    let text = "{\"apiVersion\": \"autoscaling.aibrix.ai/v1alpha1\",\n \"kind\": }";
+    assert_eq!(lines("-", text), ["-: expected value [line 2]"], "as YAML it would be a null");
+    assert_eq!(lines("f.json", "{kind: PodAutoscaler}"), ["f.json: key must be a string [line 1]"]);
+    assert_eq!(
+        lines("f.json", &format!("{} garbage", manifest("KPA"))),
+        ["f.json: expected value [document 2, line 1]"]
+    );
+    let flow = "{kind: Service, apiVersion: v1}";
+    assert!(lines("f.yaml", flow)[0].contains("is not read here"), "a flow mapping of YAML is none");
+    let several = format!("{}\n---\n{}", manifest("KPA"), json!({"kind": "Service", "apiVersion": "v1"}));
+    assert_eq!(lines("f.json", &several).len(), 1, "as kubectl takes it: {:?}", lines("f.json", &several));
+}
+
+fn with_numbers(max: &str, value: &str) -> String {
+    format!(
+        "apiVersion: autoscaling.aibrix.ai/v1alpha1\nkind: PodAutoscaler\nmetadata: {{name: chat}}\nspec:\n  \
+         scalingStrategy: KPA\n  maxReplicas: {max}\n  scaleTargetRef: {{apiVersion: apps/v1, kind: Deployment, name: chat}}\n  \
+         metricsSources: [{{metricSourceType: custom, targetMetric: q, targetValue: {value}}}]\n"
+    )
+}
+
+#[test]
+fn numbers_of_yaml_1_1_are_read_as_kubernetes_reads_them_or_it_is_said() {
+    let max = |text: &str| read("f", &with_numbers(text, "'1'")).autoscalers[0].spec.max_replicas;
+    assert_eq!((max("1_000"), max("0x1_0"), max("08"), max("10")), (1000, 16, 8, 10));
+    for text in ["1_000", "08", "007", "0x10", "0"] {
+        let found = lines("f", &with_numbers(text, "'1'"));
+        assert!(!found.iter().any(|said| said.contains("Kubernetes")), "{text}: {found:?}");
+    }
+    assert_eq!(
+        lines("f", &with_numbers("010", "'1'")),
+        [
+            "f: warning: spec.maxReplicas: 010 is 10 here and 8 in Kubernetes (allowed: 10 or 8, without a leading zero) [line 6]"
+        ]
+    );
+    let found = lines("f", &with_numbers("5", "1_000"));
+    assert_eq!(found, ["f: spec.metricsSources[0].targetValue: must be a string: write \"1_000\" [line 8]"]);
+}
+
+#[test]
+fn objects_of_one_name_are_refused_with_both_places() {
+    let (a, mut b) = (with_numbers("5", "'1'"), manifest("KPA"));
+    b["metadata"]["namespace"] = json!("default");
+    let found = lines("f.yaml", &format!("{a}---\n{b}\n"));
+    assert_eq!(
+        found,
+        ["f.yaml: metadata.name: two PodAutoscalers are called \"chat\" in namespace \"default\"; the other is in \
+          document 1, line 3 [document 2, line 10]"],
+        "no namespace is the default one"
+    );
+    b["metadata"]["namespace"] = json!("other");
+    assert!(lines("f.yaml", &format!("{a}---\n{b}\n")).is_empty());
+    b["metadata"] = json!({"name": "b"});
+    assert_eq!(
+        lines("f.yaml", &format!("{a}---\n{b}\n")),
+        [
+            "f.yaml: warning: spec.scaleTargetRef: PodAutoscalers \"chat\" (document 1, line 7) and \"b\" have one target; \
+          the older one scales it [document 2, line 10]"
+        ]
+    );
+}
+
+#[test]
+fn names_and_targets_are_compared_between_files() {
+    let said = |second: Value| {
+        let mut files = [read("a", &manifest("KPA").to_string()), read("b", &second.to_string())];
+        between(&mut files);
+        assert!(files[0].findings.is_empty() && files[1].is_valid(), "files may be variants");
+        files[1].findings.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(said(manifest("APA")), ["b: warning: metadata.name: a has a PodAutoscaler \"chat\" too"]);
+    let mut other = manifest("KPA");
+    other["metadata"]["name"] = json!("other");
+    assert_eq!(
+        said(other.clone()),
+        ["b: warning: spec.scaleTargetRef: PodAutoscaler \"chat\" of a has this target too; the older one scales it"]
+    );
+    other["metadata"]["namespace"] = json!("elsewhere");
+    assert!(said(other).is_empty());
 }
 
 /// Values of every shape, with our own field names among the keys so that they reach the rules.

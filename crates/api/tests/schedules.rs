@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{accepted, errors, only_error, resolved, with_spec};
+use common::{accepted, errors, only_error, resolved, said, with_spec};
 use serde_json::{Value, json};
 
 fn entry(fields: Value) -> Value {
@@ -70,8 +70,26 @@ fn the_timezone_is_in_the_bundled_database() {
     for zone in ["Europe/Berlin", "America/New_York", "Asia/Kolkata", "UTC", "Etc/GMT+5", "Local"] {
         accepted(&with(&[entry(json!({"timezone": zone}))]));
     }
+    for zone in ["", "UTC", "Local"] {
+        assert_eq!(resolved(&with(&[entry(json!({"timezone": zone}))])).timezone, "UTC", "{zone:?}, as in AIBrix");
+    }
     assert_eq!(resolved(&with(&[entry(json!({}))])).timezone, "UTC");
     assert_eq!(resolved(&with(&[entry(json!({"timezone": "Asia/Tokyo"}))])).timezone, "Asia/Tokyo");
+}
+
+#[test]
+fn a_timezone_has_the_case_that_go_asks_for() {
+    for (zone, right) in [
+        ("europe/berlin", "Europe/Berlin"),
+        ("EUROPE/BERLIN", "Europe/Berlin"),
+        ("utc", "UTC"),
+        ("america/new_york", "America/New_York"),
+        ("local", "UTC"),
+    ] {
+        let found = only_error(&with(&[entry(json!({"timezone": zone}))]));
+        assert!(found.starts_with(&format!("{AT}.timezone: unknown time zone {zone:?}")), "{found}");
+        assert!(zone == "local" || found.contains(&format!("did you mean {right}?")), "{found}");
+    }
 }
 
 #[test]
@@ -160,6 +178,27 @@ fn windows_that_share_a_weekday_and_a_minute_overlap() {
 }
 
 #[test]
+fn every_pair_that_overlaps_is_named() {
+    let of = |name: &str, start: &str, end: &str| entry(json!({"name": name, "startTime": start, "endTime": end}));
+    let found = errors(&with(&[of("a", "08:00", "12:00"), of("b", "11:00", "14:00"), of("c", "11:30", "13:00")]));
+    let said: Vec<_> = found.iter().map(|(path, said)| format!("{path}: {said}")).collect();
+    assert_eq!(
+        said,
+        [
+            "spec.schedules[1]: \"b\" overlaps \"a\" (spec.schedules[0])",
+            "spec.schedules[2]: \"c\" overlaps \"a\" (spec.schedules[0])",
+            "spec.schedules[2]: \"c\" overlaps \"b\" (spec.schedules[1])",
+        ]
+    );
+}
+
+#[test]
+fn more_schedules_than_the_definition_allows_are_refused() {
+    let found = errors(&with(&vec![entry(json!({})); 129]));
+    assert!(found.contains(&("spec.schedules".to_owned(), "has 129 entries, more than the 128 allowed".to_owned())));
+}
+
+#[test]
 fn touching_windows_and_other_weekdays_do_not_overlap() {
     accepted(&with(&[entry(json!({})), entry(json!({"name": "b", "startTime": "18:00", "endTime": "20:00"}))]));
     accepted(&with(&[entry(json!({"daysOfWeek": ["Mon"]})), entry(json!({"name": "b", "daysOfWeek": ["Tue"]}))]));
@@ -169,4 +208,13 @@ fn touching_windows_and_other_weekdays_do_not_overlap() {
 fn every_broken_rule_is_reported_and_not_only_the_first() {
     let entry = json!({"name": "A", "timezone": "X/Y", "daysOfWeek": ["x"], "startTime": "1", "endTime": "2"});
     assert_eq!(errors(&with(&[entry])).len(), 6);
+}
+
+#[test]
+fn a_minimum_of_zero_under_hpa_follows_the_sources() {
+    let zero = json!({"schedules": [entry(json!({"minReplicas": 0}))]});
+    let pods = with_spec("HPA", zero.clone());
+    assert_eq!(resolved(&pods).schedules[0].min, Some(1));
+    assert!(said(&pods, &format!("{AT}.minReplicas"))[0].contains("0 is read as 1"));
+    assert_eq!(resolved(&with_spec("APA", zero)).schedules[0].min, Some(0));
 }

@@ -96,10 +96,25 @@ fn custom_needs_nothing_more_than_metric_and_target() {
 }
 
 #[test]
+fn custom_may_carry_what_it_does_not_need() {
+    let source = json!({
+        "metricSourceType": "custom", "targetMetric": "q", "targetValue": "3",
+        "protocolType": "http", "port": "9", "path": "p", "endpoint": "ftp://e"
+    });
+    assert_eq!(resolve_one("APA", source).kind, SourceKind::Custom, "AIBrix checks nothing here");
+}
+
+#[test]
 fn external_without_endpoint_is_the_cluster_api() {
-    let source = resolve_one("KPA", json!({"metricSourceType": "external", "targetMetric": "q", "targetValue": "3"}));
-    assert_eq!(source.kind, SourceKind::External);
-    assert!(!source.kind.per_pod());
+    for endpoint in [Value::Null, json!("")] {
+        let mut external = json!({"metricSourceType": "external", "targetMetric": "q", "targetValue": "3"});
+        if !endpoint.is_null() {
+            external["endpoint"] = endpoint;
+        }
+        let source = resolve_one("KPA", external);
+        assert_eq!(source.kind, SourceKind::External);
+        assert!(!source.kind.per_pod());
+    }
 }
 
 #[test]
@@ -117,6 +132,47 @@ fn external_with_endpoint_needs_protocol_and_path() {
         path: "/metrics/default/m".into(),
     };
     assert_eq!(kind, wanted);
+}
+
+/// The endpoint of an external source that is reached over `protocol`.
+fn endpoint(protocol: &str, endpoint: &str) -> Value {
+    json!({
+        "metricSourceType": "external", "targetMetric": "q", "targetValue": "3",
+        "protocolType": protocol, "endpoint": endpoint, "path": "m"
+    })
+}
+
+#[test]
+fn an_endpoint_may_carry_the_scheme_that_its_protocol_says() {
+    for (protocol, text) in [
+        ("http", "http://opt:8080"),
+        ("https", "https://opt:8080/"),
+        ("http", "HTTP://opt:8080"),
+        ("http", "opt:8080/"),
+    ] {
+        let SourceKind::Endpoint { endpoint, path, .. } = resolve_one("KPA", endpoint(protocol, text)).kind else {
+            panic!()
+        };
+        assert_eq!(
+            (endpoint.as_str(), path.as_str()),
+            ("opt:8080", "/m"),
+            "{text}: whoever reads it puts one in front"
+        );
+    }
+}
+
+#[test]
+fn an_endpoint_with_another_scheme_is_refused() {
+    for (text, message) in [
+        (
+            "https://opt:8080",
+            "\"https://opt:8080\" contradicts protocolType http (allowed: opt:8080, or http://opt:8080)",
+        ),
+        ("ftp://opt", "\"ftp\" is not a protocol (allowed: host:port, or http:// or https:// in front)"),
+        ("http://", "\"http://\" names no host (allowed: host:port)"),
+    ] {
+        assert_eq!(only_error(&with_only("KPA", endpoint("http", text))), format!("{AT}.endpoint: {message}"));
+    }
 }
 
 #[test]
@@ -153,7 +209,35 @@ fn prometheus_needs_query_and_endpoint() {
     source["query"] = json!("sum(rate(x[1m]))");
     let SourceKind::Prometheus { url, query } = resolve_one("KPA", source).kind else { panic!() };
     assert_eq!((url.as_str(), query.as_str()), ("http://prometheus:9090/prom", "sum(rate(x[1m]))"));
-    assert!(only_error(&with_source("KPA", json!({"query": "x"}))).contains("is for metricSourceType prometheus"));
+    for stray in ["x", "  "] {
+        let found = errors(&with_source("KPA", json!({"query": stray})));
+        assert!(
+            found.iter().any(|(_, said)| said.contains("is for metricSourceType prometheus")),
+            "{stray:?}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn prometheus_takes_its_protocol_from_the_endpoint_or_from_its_field() {
+    let url = |fields: Value| {
+        let mut source = json!({
+            "metricSourceType": "prometheus", "targetMetric": "rps", "targetValue": "12", "query": "x", "endpoint": "p:9090"
+        });
+        source.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        with_only("KPA", source)
+    };
+    for (fields, wanted) in [
+        (json!({}), "http://p:9090"),
+        (json!({"protocolType": "https"}), "https://p:9090"),
+        (json!({"endpoint": "https://p:9090/x/"}), "https://p:9090/x"),
+        (json!({"endpoint": "https://p:9090", "protocolType": "https"}), "https://p:9090"),
+    ] {
+        let SourceKind::Prometheus { url, .. } = resolved(&url(fields)).sources.remove(0).kind else { panic!() };
+        assert_eq!(url, wanted);
+    }
+    let contradiction = url(json!({"endpoint": "https://p:9090", "protocolType": "http"}));
+    assert!(only_error(&contradiction).contains("contradicts protocolType http"));
 }
 
 #[test]
@@ -259,6 +343,48 @@ fn statistic_and_labels_reach_the_reader() {
     assert!(
         only_error(&with_source("APA", json!({"statistic": "p42"}))).contains("value, rate, mean, p50, p90, p95, p99")
     );
+}
+
+#[test]
+fn limits_of_the_definition_are_the_checks_too() {
+    let labels: serde_json::Map<String, Value> = (0..33).map(|i| (format!("l{i}"), json!("x"))).collect();
+    let found = only_error(&with_source("KPA", json!({"labels": labels})));
+    assert_eq!(found, format!("{AT}.labels: has 33 entries, more than the 32 allowed"));
+    let found = only_error(&with_source("KPA", json!({"targetValue": "1".repeat(257)})));
+    assert_eq!(found, format!("{AT}.targetValue: is longer than the 256 characters allowed"));
+    let sources: Vec<Value> = (0..65)
+        .map(|i| json!({"metricSourceType": "custom", "targetMetric": format!("m{i}"), "targetValue": "1"}))
+        .collect();
+    let found = only_error(&with_spec("KPA", json!({"metricsSources": sources})));
+    assert_eq!(found, "spec.metricsSources: has 65 entries, more than the 64 allowed");
+}
+
+#[test]
+fn a_metric_called_cpu_is_what_its_type_says_and_the_difference_is_told() {
+    for metric in ["cpu", "Memory"] {
+        let manifest = with_source("HPA", json!({"targetMetric": metric}));
+        assert!(matches!(resolved(&manifest).sources[0].kind, SourceKind::Pod(_)));
+        let said = said(&manifest, &format!("{AT}.metricSourceType"));
+        let wanted = format!("AIBrix reads this as the pods' {} whatever the type says", metric.to_lowercase());
+        assert!(said.len() == 1 && said[0].starts_with(&wanted), "{said:?}");
+    }
+    let at = format!("{AT}.metricSourceType");
+    assert!(said(&with_source("APA", json!({"targetMetric": "cpu"})), &at).is_empty(), "only HPA goes by the name");
+    let resource = json!({"metricSourceType": "resource", "targetMetric": "cpu", "targetValue": "70"});
+    assert!(said(&with_only("HPA", resource), &at).is_empty());
+}
+
+#[test]
+fn the_older_shape_with_the_metric_at_the_spec_is_refused_field_by_field() {
+    let obsolete = with_spec(
+        "HPA",
+        json!({"targetMetric": "cpu", "targetValue": "40", "metricsSources": [{"metricSourceType": "pod", "targetMetric": "m"}]}),
+    );
+    let mut found = paths(&obsolete);
+    found.sort();
+    let wanted = ["spec.metricsSources[0].path", "spec.metricsSources[0].port", "spec.metricsSources[0].protocolType"];
+    assert_eq!(found[..3], wanted);
+    assert_eq!(found[3..], ["spec.metricsSources[0].targetValue", "spec.targetMetric", "spec.targetValue"]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! the strategies. Must not validate; `autoscaler_api` does that, and reads the annotations.
 
 use crate::decide::input::{Algorithm, HpaSettings, KpaSettings, Settings};
+use autoscaler_api::local::DEPLOYMENT_KIND;
 use autoscaler_api::resolved::{ResolvedAutoscaler, ResolvedSource, Resource, Rules, RulesFrom, SourceKind as ApiKind};
 use autoscaler_api::v1alpha1::{Mode as ApiMode, PolicyType, ScalingStrategy, SelectPolicy, TargetType as ApiType};
 use autoscaler_api::{PodAutoscaler, resolve};
@@ -56,7 +57,12 @@ fn completed(value: &Value) -> Value {
             metadata.entry("name").or_insert_with(|| "autoscaler".into());
         }
         if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
-            spec.entry("scaleTargetRef").or_insert_with(|| json!({ "kind": "Deployment", "name": "target" }));
+            let target =
+                spec.entry("scaleTargetRef").or_insert_with(|| json!({ "kind": "Deployment", "name": "target" }));
+            // The file that holds the group is not at hand, and not needed.
+            if target.get("kind").is_some_and(|kind| kind == DEPLOYMENT_KIND) {
+                target["kind"] = "Deployment".into();
+            }
         }
     }
     value

@@ -91,7 +91,11 @@ impl Key {
     /// Whether the strategy reads it.
     fn reaches(self, strategy: ScalingStrategy) -> bool {
         match self {
-            Self::ScaleUpTolerance | Self::ScaleDownTolerance => strategy != ScalingStrategy::Hpa,
+            // The optimizer's plan is taken whole; it has no ratio to hold in a band, and no rate.
+            Self::ScaleUpTolerance | Self::ScaleDownTolerance => {
+                !matches!(strategy, ScalingStrategy::Hpa | ScalingStrategy::Optimizer)
+            }
+            Self::MaxScaleUpRate | Self::MaxScaleDownRate => strategy != ScalingStrategy::Optimizer,
             Self::PanicThreshold => strategy == ScalingStrategy::Kpa,
             _ => true,
         }
@@ -105,38 +109,45 @@ impl Key {
             into.found.push(Diagnostic::note(path(&key), message));
         }
         self.set(&key, text, into);
+        into.spoken.push((self, key.clone()));
         if self == Self::StormServiceMode && spec.role_name().is_none() {
             let message = "has no effect without subTargetSelector.roleName";
             into.found.push(Diagnostic::note(path(&key), message));
         }
-        if self.behavior_wins(spec) {
-            into.found.push(Diagnostic::note(path(&key), "spec.behavior says this too, and wins"));
+        if let Some(message) = self.overruled(spec) {
+            into.found.push(Diagnostic::note(path(&key), message));
         }
     }
 
-    /// Whether `behavior` states what this key states.
-    fn behavior_wins(self, spec: &PodAutoscalerSpec) -> bool {
-        let Some(behavior) = &spec.behavior else { return false };
-        let (up, down) = (behavior.scale_up.as_ref(), behavior.scale_down.as_ref());
-        let window = |rules: Option<&crate::v1alpha1::ScalingRules>| {
-            rules.is_some_and(|rules| rules.stabilization_window_seconds.is_some())
+    /// What `behavior` has to say in place of this key. Under HPA a direction is taken whole from one of the two.
+    fn overruled(self, spec: &PodAutoscalerSpec) -> Option<String> {
+        let behavior = spec.behavior.as_ref()?;
+        let (name, rules) = match self {
+            Self::ScaleUpCooldownWindow | Self::MaxScaleUpRate | Self::ScaleUpTolerance => {
+                ("scaleUp", behavior.scale_up.as_ref()?)
+            }
+            Self::ScaleDownCooldownWindow | Self::MaxScaleDownRate | Self::ScaleDownTolerance => {
+                ("scaleDown", behavior.scale_down.as_ref()?)
+            }
+            _ => return None,
         };
-        let tolerance =
-            |rules: Option<&crate::v1alpha1::ScalingRules>| rules.is_some_and(|rules| rules.tolerance.is_some());
         let hpa = spec.scaling_strategy == ScalingStrategy::Hpa;
-        match self {
-            Self::ScaleUpCooldownWindow => hpa || window(up),
-            Self::ScaleDownCooldownWindow => hpa || window(down),
-            Self::MaxScaleUpRate | Self::MaxScaleDownRate => hpa,
-            Self::ScaleUpTolerance => !hpa && tolerance(up),
-            Self::ScaleDownTolerance => !hpa && tolerance(down),
-            _ => false,
-        }
+        let field = match self {
+            Self::ScaleUpTolerance | Self::ScaleDownTolerance => {
+                (!hpa && rules.tolerance.is_some()).then_some("tolerance")
+            }
+            _ if hpa => return Some(format!("ignored: under HPA spec.behavior.{name} stands for its whole direction")),
+            Self::ScaleUpCooldownWindow | Self::ScaleDownCooldownWindow => {
+                rules.stabilization_window_seconds.map(|_| "stabilizationWindowSeconds")
+            }
+            _ => None,
+        };
+        field.map(|field| format!("ignored: spec.behavior.{name}.{field} says this too, and wins"))
     }
 
     /// Reads a value under whichever key it came, and keeps it if it can be meant.
     pub(super) fn set(self, key: &str, text: &str, into: &mut Reading) {
-        let Reading { settings, found } = into;
+        let Reading { settings, found, .. } = into;
         match self {
             Self::MaxScaleUpRate => settings.max_scale_up_rate = rate(key, text, "up", found),
             Self::MaxScaleDownRate => settings.max_scale_down_rate = rate(key, text, "down", found),

@@ -80,12 +80,13 @@ impl Legacy {
     }
 
     fn as_live(&self, live: &[Key], text: &str, into: &mut Reading) {
-        let (taken, free): (Vec<Key>, Vec<Key>) = live.iter().partition(|key| key.is_set(&into.settings));
-        for key in taken {
-            self.say(&format!("ignored, {} wins", key.name()), into);
-        }
-        for key in free {
+        for key in live {
+            if let Some(winner) = into.speaker(*key).map(str::to_owned) {
+                self.say(&format!("ignored, {winner} wins"), into);
+                continue;
+            }
             key.set(self.key, text, into);
+            into.spoken.push((*key, self.key.to_owned()));
             if key.is_set(&into.settings) {
                 self.say(&format!("honoured as {}", key.name()), into);
             }

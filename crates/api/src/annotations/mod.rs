@@ -56,6 +56,16 @@ pub struct Reading {
     pub settings: Settings,
     /// Warnings and notes; never an error.
     pub found: Vec<Diagnostic>,
+    /// Which annotation has spoken for which setting. The first one wins, even where its value cannot be meant: the
+    /// default that is promised then is the default.
+    spoken: Vec<(Key, String)>,
+}
+
+impl Reading {
+    /// The annotation that has spoken for a setting.
+    fn speaker(&self, setting: Key) -> Option<&str> {
+        self.spoken.iter().find(|(key, _)| *key == setting).map(|(_, annotation)| annotation.as_str())
+    }
 }
 
 /// Reads every annotation (and misplaced label) of our group.

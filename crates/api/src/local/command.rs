@@ -1,5 +1,6 @@
-//! Placeholders in commands and environment values. `{port}`, `{port:NAME}`, `{index}` and `{name}` are replaced;
-//! any other braces stand as they are, since a command may well carry JSON.
+//! Placeholders in commands and environment values. `{port}`, `{port:NAME}`, `{index}` and `{name}` are replaced; what
+//! looks like one and is none of them is a mistake. Other braces stand as they are, since a command may well carry JSON,
+//! a shell's `${variable}` or a template's `{{ }}`. The supervisor of the local world reads commands the same way.
 
 /// A part of a command's argument.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,42 +15,43 @@ pub enum Piece<'t> {
     Index,
     /// The deployment's name.
     Name,
-    /// One word in braces that is none of these: text as it stands, and perhaps a mistake.
+    /// What looks like a placeholder and is none of these.
     Unknown(&'t str),
 }
 
 /// The parts of an argument, in order; joined they are the argument again.
 pub fn pieces(text: &str) -> Vec<Piece<'_>> {
-    let (mut found, mut rest) = (Vec::new(), text);
-    while let Some(open) = rest.find('{') {
-        let Some(length) = rest[open..].find('}') else { break };
-        let (inner, end) = (&rest[open + 1..open + length], open + length + 1);
-        let word = |text: &str| {
-            !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-        };
-        let piece = match (inner, inner.split_once(':')) {
+    let mut found = Vec::new();
+    let (mut from, mut at) = (0, 0);
+    while let Some(open) = text[at..].find('{').map(|offset| at + offset) {
+        at = open + 1;
+        let escaped = matches!(text.as_bytes()[..open].last(), Some(b'$' | b'{'));
+        let Some((inner, _)) = text[at..].split_once('}') else { break };
+        if escaped || !is_placeholder(inner) {
+            continue;
+        }
+        if from < open {
+            found.push(Piece::Text(&text[from..open]));
+        }
+        found.push(match (inner, inner.split_once(':')) {
             ("port", _) => Piece::MainPort,
             ("index", _) => Piece::Index,
             ("name", _) => Piece::Name,
-            (_, Some(("port", name))) if word(name) => Piece::Port(name),
-            (inner, None) if word(inner) => Piece::Unknown(inner),
-            // Not a placeholder at all: step over the one brace, for there may be one inside.
-            _ => {
-                found.push(Piece::Text(&rest[..=open]));
-                rest = &rest[open + 1..];
-                continue;
-            }
-        };
-        if open > 0 {
-            found.push(Piece::Text(&rest[..open]));
-        }
-        found.push(piece);
-        rest = &rest[end..];
+            (_, Some(("port", name))) if !name.is_empty() && !name.contains(':') => Piece::Port(name),
+            _ => Piece::Unknown(inner),
+        });
+        at += inner.len() + 1;
+        from = at;
     }
-    if !rest.is_empty() {
-        found.push(Piece::Text(rest));
+    if from < text.len() {
+        found.push(Piece::Text(&text[from..]));
     }
     found
+}
+
+fn is_placeholder(inner: &str) -> bool {
+    let part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_:".contains(&byte);
+    inner.starts_with(|first: char| first.is_ascii_lowercase()) && inner.bytes().all(part)
 }
 
 #[cfg(test)]
@@ -72,6 +74,14 @@ mod tests {
             ]
         );
         assert_eq!(pieces("{prot}"), [Piece::Unknown("prot")]);
+        assert_eq!(pieces("{port:}{port:a:b}"), [Piece::Unknown("port:"), Piece::Unknown("port:a:b")]);
+    }
+
+    #[test]
+    fn shell_variables_and_templates_stay_as_they_are() {
+        for text in ["${port}", "{{port}}", "{% if x %}{{ x }}", "{HOME}", "{", "}{", "{}", "ä{ö}", "{port"] {
+            assert_eq!(pieces(text), [Piece::Text(text)], "{text}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::diagnostics::{Diagnostic, nearest, quote};
 use crate::local;
-use crate::tree::Node;
+use crate::tree::{Node, Value};
 use crate::v1alpha1;
 
 /// The kinds that are read here.
@@ -17,9 +17,9 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 3] = [Self::Autoscaler, Self::Deployment, Self::World];
+    pub(super) const ALL: [Self; 3] = [Self::Autoscaler, Self::Deployment, Self::World];
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Autoscaler => v1alpha1::KIND,
             Self::Deployment => local::DEPLOYMENT_KIND,
@@ -38,6 +38,11 @@ impl Kind {
 /// The kind, or why the document is not read.
 pub(super) fn kind(document: &Node) -> Result<Kind, Diagnostic> {
     let text = |field| document.get(field).and_then(Node::text).filter(|text| !text.is_empty());
+    for field in ["kind", "apiVersion"] {
+        if let Some(wrong) = document.get(field).and_then(|node| not_text(field, &node.value)) {
+            return Err(wrong);
+        }
+    }
     let Some(name) = text("kind") else {
         return Err(Diagnostic::error("kind", "is required").allowed("PodAutoscaler, LocalDeployment, LocalWorld"));
     };
@@ -63,4 +68,14 @@ pub(super) fn kind(document: &Node) -> Result<Kind, Diagnostic> {
             .allowed("PodAutoscaler, LocalDeployment, LocalWorld")),
         _ => Err(Diagnostic::note("", format!("kind {} is not read here, skipped", quote(name)))),
     }
+}
+
+/// A value that is there and is no string.
+fn not_text(field: &str, value: &Value) -> Option<Diagnostic> {
+    let message = match value {
+        Value::Text(_) | Value::Null => return None,
+        Value::Number(_, raw) | Value::Bool(_, raw) => format!("must be a string, not {}", quote(raw)),
+        other => format!("must be a string, not {}", other.kind()),
+    };
+    Some(Diagnostic::error(field, message))
 }

@@ -24,24 +24,31 @@ pub(super) struct Both {
 
 pub(super) fn rules(spec: &PodAutoscalerSpec, settings: &Settings) -> Both {
     let hpa = spec.scaling_strategy == ScalingStrategy::Hpa;
-    let annotated = settings.max_scale_up_rate.is_some()
-        || settings.max_scale_down_rate.is_some()
-        || settings.up_cooldown.is_some()
-        || settings.down_cooldown.is_some();
-    let (base, from) = match (&spec.behavior, hpa) {
-        (Some(_), true) => (kubernetes(), RulesFrom::Behavior),
+    let annotated = [
+        settings.max_scale_up_rate.is_some() || settings.up_cooldown.is_some(),
+        settings.max_scale_down_rate.is_some() || settings.down_cooldown.is_some(),
+    ];
+    // A behavior without directions says nothing.
+    let behavior = spec.behavior.as_ref().filter(|b| b.scale_up.is_some() || b.scale_down.is_some());
+    let directions = behavior.map_or([None, None], |b| [b.scale_up.as_ref(), b.scale_down.as_ref()]);
+    let (base, from) = match (behavior, hpa) {
+        (Some(_), true) => (by_direction(directions, annotated, settings), RulesFrom::Behavior),
         (Some(_), false) => (cooldowns(settings), RulesFrom::Behavior),
-        (None, true) if annotated => (aibrix_hpa(settings), RulesFrom::Annotations),
+        (None, true) if annotated.contains(&true) => (aibrix_hpa(settings), RulesFrom::Annotations),
         (None, true) => (kubernetes(), RulesFrom::Kubernetes),
         (None, false) => (cooldowns(settings), RulesFrom::Annotations),
     };
-    let behavior = spec.behavior.as_ref();
-    let [up, down] = base;
-    Both {
-        up: stated(behavior.and_then(|b| b.scale_up.as_ref()), up),
-        down: stated(behavior.and_then(|b| b.scale_down.as_ref()), down),
-        from,
-    }
+    let ([up, down], [stated_up, stated_down]) = (base, directions);
+    Both { up: stated(stated_up, up), down: stated(stated_down, down), from }
+}
+
+/// HPA with a `behavior`: a direction that it leaves out comes from its annotations, where there are any.
+fn by_direction(stated: [Option<&ScalingRules>; 2], annotated: [bool; 2], settings: &Settings) -> [Rules; 2] {
+    let ([up, down], [aibrix_up, aibrix_down]) = (kubernetes(), aibrix_hpa(settings));
+    let pick = |index: usize, plain, aibrix| {
+        if stated[index].is_none() && annotated[index] { aibrix } else { plain }
+    };
+    [pick(0, up, aibrix_up), pick(1, down, aibrix_down)]
 }
 
 /// The rules of a direction that `behavior` states; what it leaves out is the base's.

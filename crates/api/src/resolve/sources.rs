@@ -2,7 +2,7 @@
 
 use crate::resolved::{PodEndpoint, Port, ResolvedSource, Resource, SourceKind};
 use crate::v1alpha1::{MetricSource, MetricSourceType, PodAutoscalerSpec, ProtocolType, ScalingStrategy, TargetType};
-use crate::validate::target_value;
+use crate::validate::{scheme, target_value};
 use std::collections::BTreeSet;
 
 /// Bytes of a mebibyte, AIBrix's unit of memory under HPA.
@@ -61,7 +61,8 @@ fn kind(source: &MetricSource) -> Option<SourceKind> {
         MetricSourceType::Custom => SourceKind::Custom,
         MetricSourceType::External | MetricSourceType::Domain => match source.endpoint() {
             Some(endpoint) => {
-                SourceKind::Endpoint { protocol, endpoint: endpoint.to_owned(), path: rooted(source.path()?) }
+                let endpoint = scheme(endpoint).1.trim_end_matches('/').to_owned();
+                SourceKind::Endpoint { protocol, endpoint, path: rooted(source.path()?) }
             }
             None => SourceKind::External,
         },
@@ -85,12 +86,8 @@ fn rooted(path: &str) -> String {
 
 /// The base URL of a Prometheus server: the endpoint, which may carry its scheme, and the path in front of its API.
 fn url(source: &MetricSource, protocol: ProtocolType) -> Option<String> {
-    let endpoint = source.endpoint()?.trim_end_matches('/');
-    let scheme = match protocol {
-        ProtocolType::Http => "http",
-        ProtocolType::Https => "https",
-    };
-    let base = if endpoint.contains("://") { endpoint.to_owned() } else { format!("{scheme}://{endpoint}") };
+    let (scheme, host) = scheme(source.endpoint()?);
+    let protocol = scheme.and_then(ProtocolType::of_scheme).unwrap_or(protocol).as_str();
     let path = source.path().map(rooted).unwrap_or_default();
-    Some(format!("{base}{}", path.trim_end_matches('/')))
+    Some(format!("{protocol}://{}{}", host.trim_end_matches('/'), path.trim_end_matches('/')))
 }

@@ -14,8 +14,8 @@ pub const MAX_NODES: usize = 200_000;
 pub const MAX_TEXT_BYTES: usize = 16 << 20;
 /// Nesting. A manifest needs a dozen; walks recurse, and the stack is finite.
 pub const MAX_DEPTH: usize = 64;
-/// Documents of a file.
-pub const MAX_DOCUMENTS: usize = 1_000;
+/// Documents of a file, and objects of its lists.
+pub const MAX_DOCUMENTS: usize = 10_000;
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,22 +58,33 @@ impl Broken {
     }
 }
 
-/// The documents of a file, up to the first place that is not YAML or JSON, and what was wrong there.
-pub fn parse(text: &str) -> (Vec<Node>, Option<Broken>) {
+/// The documents of a file, up to the first place that is not YAML or JSON, and what was wrong there. `json` says that
+/// the file is called JSON, so that its mistakes are named as JSON's.
+pub fn parse(text: &str, json: bool) -> (Vec<Node>, Option<Broken>) {
     if text.len() > MAX_FILE_BYTES {
         return (Vec::new(), Some(Broken::new(0, format!("the file is larger than {MAX_FILE_BYTES} bytes"))));
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    // JSON is read as JSON, since its escapes and tabs are not all YAML's; a flow mapping of YAML starts alike.
-    if text.trim_start().starts_with('{') {
-        let (documents, broken) = json::parse(text);
-        if broken.is_none() {
-            return (documents, None);
-        }
-        let (as_yaml, still_broken) = yaml::parse(text);
-        return if still_broken.is_none() { (as_yaml, None) } else { (documents, broken) };
+    let Some(inside) = text.trim_start().strip_prefix('{') else {
+        return if json && !separated(text) { json::parse(text) } else { yaml::parse(text) };
+    };
+    // JSON is read as JSON, since its escapes and tabs are not all YAML's.
+    let (documents, broken) = json::parse(text);
+    if broken.is_none() {
+        return (documents, None);
     }
-    yaml::parse(text)
+    // A flow mapping of YAML starts alike, but seldom with a quoted key; and `---` may stand between JSON documents.
+    let meant_as_json = json || inside.trim_start().starts_with('"');
+    if meant_as_json && !separated(text) {
+        return (documents, broken);
+    }
+    let (as_yaml, still_broken) = yaml::parse(text);
+    if still_broken.is_none() { (as_yaml, None) } else { (documents, broken) }
+}
+
+/// Whether YAML's separator of documents stands on a line of its own.
+fn separated(text: &str) -> bool {
+    text.lines().any(|line| line.trim_end() == "---")
 }
 
 impl Node {

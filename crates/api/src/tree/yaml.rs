@@ -198,12 +198,14 @@ fn scalar(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>) -> Value {
     }
 }
 
-/// A plain number: decimal, `0x…`, `0o…`, or a float; infinities and NaN stay text, since JSON has none.
+/// A plain number: decimal, `0x…`, `0o…`, or a float, with YAML 1.1's underscores anywhere behind the first digit;
+/// infinities and NaN stay text, since JSON has none.
 fn number(text: &str) -> Option<Number> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     if !digits.starts_with(|first: char| first.is_ascii_digit() || first == '.') {
         return None;
     }
+    let (text, digits) = (&*text.replace('_', ""), &*digits.replace('_', ""));
     for (prefix, radix) in [("0x", 16), ("0o", 8), ("0b", 2)] {
         if let Some(digits) = text.strip_prefix(prefix) {
             return u64::from_str_radix(digits, radix).ok().map(Into::into);

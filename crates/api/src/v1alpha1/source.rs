@@ -136,6 +136,21 @@ pub enum ProtocolType {
     Https,
 }
 
+impl ProtocolType {
+    /// The name as the manifest writes it, which is the URL's scheme too.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    /// The protocol of a URL's scheme, in any case.
+    pub fn of_scheme(scheme: &str) -> Option<Self> {
+        [Self::Http, Self::Https].into_iter().find(|one| one.as_str().eq_ignore_ascii_case(scheme))
+    }
+}
+
 /// What is taken of a metric's series.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, JsonSchema)]
 #[serde(rename_all = "lowercase")]

@@ -1,5 +1,6 @@
 //! Fallback, activation, service levels, forecast and profiles: the optional parts that AIBrix does not have.
 
+use super::bounds::effective_min;
 use crate::diagnostics::{Diagnostic, quote};
 use crate::quantity;
 use crate::v1alpha1::{Forecast, GpuProfile, PodAutoscalerSpec, Slo};
@@ -37,9 +38,9 @@ fn fallback(spec: &PodAutoscalerSpec, found: &mut Vec<Diagnostic>) {
     let (replicas, path) = (fallback.replicas, "spec.fallback.replicas");
     if replicas < 0 {
         found.push(Diagnostic::error(path, format!("must not be negative, is {replicas}")).allowed("0 or more"));
-    } else if replicas < spec.min() || replicas > spec.max_replicas {
+    } else if replicas < effective_min(spec, spec.min()) || replicas > spec.max_replicas {
         let message = format!("{replicas} is outside the bounds, which hold nevertheless");
-        let allowed = format!("{} to {}", spec.min(), spec.max_replicas);
+        let allowed = format!("{} to {}", effective_min(spec, spec.min()), spec.max_replicas);
         found.push(Diagnostic::warning(path, message).allowed(allowed));
     }
 }
@@ -49,7 +50,7 @@ fn activation(spec: &PodAutoscalerSpec, found: &mut Vec<Diagnostic>) {
     if !quantity::of(value).is_some_and(|value| value >= 0.0) {
         let allowed = "0 or more, a whole number or a decimal in a string";
         found.push(Diagnostic::error("spec.activation", "is not a threshold").allowed(allowed));
-    } else if spec.min() > 0 && spec.schedules.is_none() {
+    } else if effective_min(spec, spec.min()) > 0 && spec.schedules.is_none() {
         let message = "has no effect: minReplicas is above 0, so the target never leaves zero by itself";
         found.push(Diagnostic::note("spec.activation", message));
     }

@@ -12,7 +12,8 @@ use crate::diagnostics::Diagnostic;
 use crate::v1alpha1::PodAutoscaler;
 
 pub(crate) use behavior::tolerance;
-pub(crate) use sources::{key as shared_key, target_value};
+pub(crate) use bounds::effective_min;
+pub(crate) use sources::{key as shared_key, scheme, target_value};
 
 /// Every finding about one object, errors first in the order of the spec, then those about annotations.
 pub fn validate(object: &PodAutoscaler) -> Vec<Diagnostic> {

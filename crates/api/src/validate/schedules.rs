@@ -1,15 +1,21 @@
 //! Schedules: AIBrix's rules in AIBrix's order, each of them reported and not only the first. Time zones come from the
 //! bundled database, so that a machine without one reads a manifest the same way.
 
+use super::bounds::zero;
 use crate::diagnostics::{Diagnostic, nearest, quote};
 use crate::v1alpha1::{PodAutoscalerSpec, Schedule};
-use jiff::tz::{TimeZone, TimeZoneDatabase};
+use jiff::tz::TimeZoneDatabase;
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 /// Weekdays as the manifest abbreviates them, Monday first.
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
-/// Schedules that are compared pairwise; the CRD allows fewer.
-const MAX_COMPARED: usize = 256;
+/// Schedules that are compared pairwise: as many as the CRD allows.
+const MAX_COMPARED: usize = 128;
+
+/// Names of the bundled database, as they are spelled there.
+static ZONES: LazyLock<BTreeSet<String>> =
+    LazyLock::new(|| TimeZoneDatabase::bundled().available().map(|name| name.to_string()).collect());
 
 pub(super) fn schedules(spec: &PodAutoscalerSpec, found: &mut Vec<Diagnostic>) {
     let Some(schedules) = &spec.schedules else { return };
@@ -40,11 +46,6 @@ pub(crate) fn zone_name(schedule: &Schedule) -> &str {
     schedule.timezone.as_deref().filter(|name| !name.is_empty()).unwrap_or("UTC")
 }
 
-/// The zone of this name in the bundled database. Go's "Local" is the zone of AIBrix's container, which is UTC.
-pub(crate) fn zone(name: &str) -> Option<TimeZone> {
-    if name == "Local" { Some(TimeZone::UTC) } else { TimeZoneDatabase::bundled().get(name).ok() }
-}
-
 fn timezone(schedule: &Schedule, first: &str, path: &str, found: &mut Vec<Diagnostic>) {
     let (name, path) = (zone_name(schedule), format!("{path}.timezone"));
     if name != first {
@@ -53,10 +54,9 @@ fn timezone(schedule: &Schedule, first: &str, path: &str, found: &mut Vec<Diagno
     }
     if name == "Local" {
         found.push(Diagnostic::warning(&path, "\"Local\" is read as UTC").allowed("an IANA name"));
-    } else if zone(name).is_none() {
-        let database = TimeZoneDatabase::bundled();
-        let known: Vec<String> = database.available().map(|name| name.to_string()).collect();
-        let hint = nearest(name, known.iter().map(String::as_str)).map(|name| format!("; did you mean {name}?"));
+    } else if !ZONES.contains(name) {
+        // Go opens a file of this name, so "europe/berlin" is unknown to AIBrix, and here.
+        let hint = nearest(name, ZONES.iter().map(String::as_str)).map(|name| format!("; did you mean {name}?"));
         let message = format!("unknown time zone {}{}", quote(name), hint.unwrap_or_default());
         found.push(Diagnostic::error(&path, message).allowed("an IANA name such as Europe/Berlin"));
     }
@@ -152,6 +152,7 @@ fn bounds(schedule: &Schedule, spec: &PodAutoscalerSpec, path: &str, found: &mut
         let message = format!("while this schedule is active minReplicas is {min}, above maxReplicas {max}");
         found.push(Diagnostic::error(format!("{path}.{field}"), message));
     }
+    zero(spec, &format!("{path}.minReplicas"), schedule.min_replicas, found);
 }
 
 /// Each pair that shares a weekday and a minute. Windows that touch do not overlap.
@@ -159,20 +160,15 @@ fn overlaps(schedules: &[Schedule], found: &mut Vec<Diagnostic>) {
     let windows: Vec<_> = schedules.iter().take(MAX_COMPARED).map(window).collect();
     for (later, b) in windows.iter().enumerate() {
         let Some((days, start, end)) = b else { continue };
-        let earlier = windows[..later].iter().position(|a| {
-            a.is_some_and(|(other, from, to)| {
-                days.iter().zip(other).any(|(a, b)| *a && b) && *start < to && from < *end
-            })
-        });
-        if let Some(earlier) = earlier {
-            let message = format!(
-                "{} overlaps {} (spec.schedules[{earlier}])",
-                quote(&schedules[later].name),
-                quote(&schedules[earlier].name)
-            );
-            found.push(
-                Diagnostic::error(format!("spec.schedules[{later}]"), message).allowed("windows that at most touch"),
-            );
+        for (earlier, a) in windows[..later].iter().enumerate() {
+            let Some((other, from, to)) = a else { continue };
+            if !(days.iter().zip(other).any(|(a, b)| *a && *b) && start < to && from < end) {
+                continue;
+            }
+            let [b, a] = [later, earlier].map(|index| quote(&schedules[index].name));
+            let message = format!("{b} overlaps {a} (spec.schedules[{earlier}])");
+            let overlap = Diagnostic::error(format!("spec.schedules[{later}]"), message);
+            found.push(overlap.allowed("windows that at most touch"));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::diagnostics::{Diagnostic, quote};
 use crate::gosyntax::parse_float;
-use crate::v1alpha1::{MetricSource, MetricSourceType, PodAutoscalerSpec, ProtocolType, TargetType};
+use crate::v1alpha1::{MetricSource, MetricSourceType, PodAutoscalerSpec, ProtocolType, ScalingStrategy, TargetType};
 use std::collections::BTreeSet;
 
 pub(super) fn sources(spec: &PodAutoscalerSpec, found: &mut Vec<Diagnostic>) {
@@ -15,7 +15,11 @@ pub(super) fn sources(spec: &PodAutoscalerSpec, found: &mut Vec<Diagnostic>) {
         let path = format!("spec.metricsSources[{index}]");
         metric(source, &path, found);
         by_type(source, &path, found);
+        endpoint(source, &path, found);
         additions(source, &path, found);
+        if spec.scaling_strategy == ScalingStrategy::Hpa {
+            resource_by_name(source, &path, found);
+        }
         if let Some(name) = &source.name {
             if !names.insert(name) {
                 found.push(Diagnostic::error(format!("{path}.name"), format!("{} is used twice", quote(name))));
@@ -117,6 +121,51 @@ fn port(source: &MetricSource, path: &str, found: &mut Vec<Diagnostic>) {
     }
 }
 
+/// An endpoint's scheme, where it has one, and what follows it.
+pub(crate) fn scheme(endpoint: &str) -> (Option<&str>, &str) {
+    endpoint.split_once("://").map_or((None, endpoint), |(scheme, rest)| (Some(scheme), rest))
+}
+
+/// A scheme in front of an endpoint says the same as `protocolType`, or there is no telling which is meant.
+fn endpoint(source: &MetricSource, path: &str, found: &mut Vec<Diagnostic>) {
+    let kind = source.metric_source_type;
+    let Some(endpoint) = source.endpoint().filter(|_| kind.is_external() || kind == MetricSourceType::Prometheus)
+    else {
+        return;
+    };
+    let (scheme, rest) = scheme(endpoint);
+    let path = format!("{path}.endpoint");
+    if rest.trim_matches('/').is_empty() {
+        found.push(Diagnostic::error(path, format!("{} names no host", quote(endpoint))).allowed("host:port"));
+        return;
+    }
+    let Some(scheme) = scheme else { return };
+    match (ProtocolType::of_scheme(scheme), source.protocol_type) {
+        (None, _) => {
+            let message = format!("{} is not a protocol", quote(scheme));
+            found.push(Diagnostic::error(path, message).allowed("host:port, or http:// or https:// in front"));
+        }
+        (Some(own), Some(stated)) if own != stated => {
+            let stated = stated.as_str();
+            let message = format!("{} contradicts protocolType {stated}", quote(endpoint));
+            found.push(Diagnostic::error(path, message).allowed(format!("{rest}, or {stated}://{rest}")));
+        }
+        _ => {}
+    }
+}
+
+/// AIBrix looks only at the name under HPA, and makes `cpu` and `memory` resources whatever the type says.
+fn resource_by_name(source: &MetricSource, path: &str, found: &mut Vec<Diagnostic>) {
+    let metric = source.target_metric.to_ascii_lowercase();
+    if source.metric_source_type != MetricSourceType::Resource && ["cpu", "memory"].contains(&metric.as_str()) {
+        let kind = source.metric_source_type.as_str();
+        let message =
+            format!("AIBrix reads this as the pods' {metric} whatever the type says; here it is a {kind} metric");
+        let path = format!("{path}.metricSourceType");
+        found.push(Diagnostic::warning(path, message).allowed(format!("resource, if {metric} of the pods is meant")));
+    }
+}
+
 fn additions(source: &MetricSource, path: &str, found: &mut Vec<Diagnostic>) {
     use MetricSourceType as Type;
     let kind = source.metric_source_type;
@@ -134,7 +183,8 @@ fn additions(source: &MetricSource, path: &str, found: &mut Vec<Diagnostic>) {
     only("describedObject", source.described_object.is_some(), kind == Type::Object, "object");
     only(
         "query",
-        source.query.as_deref().is_some_and(|query| !query.trim().is_empty()),
+        // A blank one is none to a prometheus source; others may not even have that, as the CRD has it.
+        source.query.as_deref().is_some_and(|query| kind != Type::Prometheus || !query.trim().is_empty()),
         kind == Type::Prometheus,
         "prometheus",
     );
@@ -164,7 +214,9 @@ fn additions(source: &MetricSource, path: &str, found: &mut Vec<Diagnostic>) {
         }
     }
     let plain = source.protocol_type.unwrap_or(ProtocolType::Http) == ProtocolType::Http;
-    let https = source.endpoint().is_some_and(|endpoint| endpoint.starts_with("https://"));
+    let https = source
+        .endpoint()
+        .is_some_and(|endpoint| scheme(endpoint).0.and_then(ProtocolType::of_scheme) == Some(ProtocolType::Https));
     if secured && source.tls.is_some() && plain && !https {
         found.push(Diagnostic::warning(format!("{path}.tls"), "has no effect over http").allowed("protocolType https"));
     }

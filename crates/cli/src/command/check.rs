@@ -2,6 +2,7 @@
 
 use crate::output;
 use autoscaler_api::Severity;
+use autoscaler_api::manifest::Finding;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -24,37 +25,39 @@ pub(crate) struct CheckArgs {
 
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let mut failed = false;
+    let mut manifests = Vec::new();
     for path in &args.files {
-        let name = path.display().to_string();
-        let text = match super::read_text(path) {
-            Ok(text) => text,
+        match super::read_text(path) {
+            Ok(text) => manifests.push(autoscaler_api::read(&path.display().to_string(), &text)),
             Err(error) => {
                 failed = true;
                 output::error(&error);
-                continue;
-            }
-        };
-        let manifest = autoscaler_api::read(&name, &text);
-        failed |= !manifest.is_valid();
-        let mut lines = String::new();
-        for finding in &manifest.findings {
-            if args.json {
-                let said = &finding.diagnostic;
-                let severity = match said.severity {
-                    Severity::Error => "error",
-                    Severity::Warning => "warning",
-                    Severity::Note => "note",
-                };
-                let line = serde_json::json!({ "file": name, "severity": severity, "path": said.path,
-                    "message": said.message, "allowed": said.allowed, "line": finding.line });
-                lines.push_str(&line.to_string());
-                lines.push('\n');
-            } else {
-                lines.push_str(&finding.to_string());
-                lines.push('\n');
             }
         }
+    }
+    // Names and targets are looked at across all files, so nothing can be printed before all are read.
+    autoscaler_api::manifest::between(&mut manifests);
+    for manifest in &manifests {
+        failed |= !manifest.is_valid();
+        let lines: String = manifest.findings.iter().map(|finding| line(finding, args.json) + "\n").collect();
         output::print(&lines)?;
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn line(finding: &Finding, json: bool) -> String {
+    if !json {
+        return finding.to_string();
+    }
+    let said = &finding.diagnostic;
+    let severity = match said.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Note => "note",
+    };
+    // A finding about a file as a whole has no document.
+    let document = Some(finding.document.0).filter(|number| *number > 0);
+    serde_json::json!({ "file": finding.file, "severity": severity, "path": said.path, "message": said.message,
+        "allowed": said.allowed, "document": document, "line": finding.line })
+    .to_string()
 }
