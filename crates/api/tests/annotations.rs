@@ -421,7 +421,7 @@ fn dead_kpa_keys_are_ignored_outside_kpa() {
         for suffix in keys {
             let key = format!("kpa.{P}/{suffix}");
             let manifest =
-                one(strategy, &key, if suffix.ends_with("e") || suffix.ends_with("d") { "3" } else { "20s" });
+                one(strategy, &key, if suffix.ends_with('e') || suffix.ends_with('d') { "3" } else { "20s" });
             assert_eq!(
                 said(&manifest, &annotation_path(&key)),
                 [format!("AIBrix no longer reads this; ignored with scalingStrategy {strategy}")]
