@@ -225,12 +225,12 @@ fn what_cannot_be_read_is_named_and_exits_with_1() {
 }
 
 #[test]
-fn a_manifest_that_cannot_run_here_is_refused_with_group_and_field() {
+fn a_manifest_that_cannot_run_here_is_refused_with_field_and_line() {
     let manifest = run(&["up", "--print-quickstart"]).good().stdout;
     let portless = manifest.replacen("--port, \"{port}\", ", "", 1);
     let impatient = manifest.replacen("replicas: 1", "startTimeoutSeconds: 0", 1);
     let up = ["up", "-", "--gateway", "127.0.0.1:0", "--dashboard", "127.0.0.1:0"];
-    run_with_input(&up, &portless).refused(1, &["chat", "command", "port"]);
+    run_with_input(&up, &portless).refused(1, &["spec.command", "port", "document 2, line"]);
     run_with_input(&up, &impatient).refused(1, &["startTimeoutSeconds", "0"]);
 }
 

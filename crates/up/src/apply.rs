@@ -115,7 +115,7 @@ mod tests {
     #[tokio::test]
     async fn a_refused_manifest_changes_nothing() {
         let mut world = world(&[group("a", "replicas: 1"), group("b", "replicas: 0")]).await;
-        for bad in ["gpusPerReplica: 3", "models: [a]"] {
+        for bad in ["gpusPerReplica: 3", "replicas: 600"] {
             let refused = setup(&[group("a", "replicas: 2"), group("c", bad)]);
             assert!(world.apply(refused).is_err(), "{bad}");
             assert_eq!(world.supervisor.groups(), ["a", "b"], "{bad}");

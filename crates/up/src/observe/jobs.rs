@@ -123,7 +123,7 @@ mod tests {
             "apiVersion: local.autoscaling.aibrix.ai/v1alpha1
 kind: LocalDeployment
 metadata: {{ name: chat }}
-spec: {{ models: [m], command: [engine] }}
+spec: {{ models: [m], command: [engine, '{{port}}'] }}
 ---
 apiVersion: autoscaling.aibrix.ai/v1alpha1
 kind: PodAutoscaler
