@@ -38,6 +38,15 @@ fn sigterm_lets_running_requests_end_and_leaves_no_process() {
 }
 
 #[test]
+fn a_terminal_that_goes_away_ends_a_world_without_a_file_in_peace() {
+    let mut world = World::quickstart();
+    world.wait_for_ready("chat", 1);
+    world.signal("HUP");
+    let ended = world.end();
+    assert_eq!((&ended.summary()["failed"], &ended.summary()["aborted"]), (&Value::from(0), &Value::from(0)));
+}
+
+#[test]
 fn sigkill_leaves_no_process_not_even_a_grandchild() {
     let (group, marker) = with_grandchildren(Group::new("APA", 2, 2));
     let mut world = World::start(&group.manifest(), &[]);

@@ -48,7 +48,10 @@ impl ApaState {
                 }
                 self.window.record(context.now, context.settings.window, value);
             }
-            Err(why) => trail.push(Stage::Observe, Rule::MetricAbsent, None, None, why),
+            Err(why) => {
+                let detail = format!("{}: {why}", context.source.key);
+                trail.push(Stage::Observe, Rule::MetricAbsent, None, None, detail);
+            }
         }
     }
 
@@ -56,10 +59,9 @@ impl ApaState {
     pub(crate) fn decide(&mut self, context: &Context<'_>, trail: &mut Trail) -> Result<u32, String> {
         let key = &context.source.key;
         if !self.sampled {
-            return Err(format!("{key}: no value at this tick"));
+            return Err("no value at this tick".to_owned());
         }
-        let value =
-            self.window.mean(context.now, context.settings.window).ok_or_else(|| format!("{key}: no samples"))?;
+        let value = self.window.mean(context.now, context.settings.window).ok_or("no samples")?;
         let target = context.source.target;
         let replicas = context.seen.replicas;
         let per_replica = self.fleet_wide && context.source.target_type != TargetType::Value;

@@ -99,7 +99,10 @@ impl KpaState {
                     }
                 }
             }
-            Err(why) => trail.push(Stage::Observe, Rule::MetricAbsent, None, None, why),
+            Err(why) => {
+                let detail = format!("{}: {why}", context.source.key);
+                trail.push(Stage::Observe, Rule::MetricAbsent, None, None, detail);
+            }
         }
     }
 
@@ -107,7 +110,7 @@ impl KpaState {
     pub(crate) fn decide(&mut self, context: &Context<'_>, trail: &mut Trail) -> Result<KpaAnswer, String> {
         let settings = context.settings;
         if self.stable.is_silent(context.now, !settings.knative_silence) {
-            return Err(format!("{}: no sample within the stable window", context.source.key));
+            return Err("no sample within the stable window".to_owned());
         }
         let figures = self.figures(context);
         let want = Self::wants(context, &figures);

@@ -38,13 +38,13 @@ pub fn read(source: &Source, seen: &TargetObservation) -> Result<Signal, String>
 pub fn total(source: &Source, seen: &TargetObservation) -> Result<Signal, String> {
     let values = seen.external.get(&source.key).map(Vec::as_slice).unwrap_or_default();
     if values.is_empty() {
-        return Err(format!("{} {}", source.key, Why::NotRead));
+        return Err(Why::NotRead.to_string());
     }
     let mut sum = 0.0;
     for reading in values {
-        sum += reading.fresh().ok_or_else(|| format!("{} {}", source.key, reading.checked()))?;
+        sum += reading.fresh().ok_or_else(|| reading.checked().to_string())?;
     }
-    if sum.is_finite() { Ok(Signal::Total(sum)) } else { Err(format!("{} {}", source.key, Why::NotFinite)) }
+    if sum.is_finite() { Ok(Signal::Total(sum)) } else { Err(Why::NotFinite.to_string()) }
 }
 
 fn per_pod(seen: &TargetObservation, value: impl Fn(&Pod) -> Option<f64>) -> Result<Signal, String> {

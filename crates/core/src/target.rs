@@ -236,10 +236,15 @@ fn settled(
 
 /// One line for people: what decided, and what bound it.
 fn explain(answer: &Answer, current: u32, desired: u32, trail: &Trail) -> String {
+    let bound = trail.steps().iter().rev().find(|step| step.stage > Stage::Recommendation && step.before != step.after);
     let Some(wanted) = answer.wanted else {
-        return format!("held at {desired}: {}", answer.because);
+        return match bound.filter(|_| desired != current) {
+            Some(step) => format!("{}; {}", step.detail, answer.because),
+            None => format!("held at {desired}: {}", answer.because),
+        };
     };
     let direction = match desired.cmp(&current) {
+        std::cmp::Ordering::Greater if wanted <= current => format!("{} not above target", answer.because),
         std::cmp::Ordering::Greater => format!("{} above target", answer.because),
         std::cmp::Ordering::Less if trail.steps().iter().any(|step| step.rule == Rule::AboveTarget) => {
             format!("{} above target, and fewer replicas than exist are enough", answer.because)
@@ -247,7 +252,6 @@ fn explain(answer: &Answer, current: u32, desired: u32, trail: &Trail) -> String
         std::cmp::Ordering::Less => "all metrics below target".to_owned(),
         std::cmp::Ordering::Equal => "stable".to_owned(),
     };
-    let bound = trail.steps().iter().rev().find(|step| step.stage > Stage::Recommendation && step.before != step.after);
     match bound {
         Some(step) if desired != wanted => format!("{direction}; {wanted} bound to {desired}: {}", step.detail),
         _ => direction,

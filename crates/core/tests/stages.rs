@@ -126,8 +126,11 @@ mod zero {
         let woken = once(plain(), seen(0).absent(LOAD).held(1.0));
         assert_eq!((woken.recommendation, woken.desired), (None, 1));
         assert!(names(&woken, Stage::Activation, Rule::Activated));
+        assert_eq!(woken.reason, format!("1 requests are held at the gateway; {LOAD}: refused"));
         assert_eq!(once(plain(), seen(0).absent(LOAD).held(0.0)).desired, 0);
-        assert_eq!(once(plain(), seen(0).total(0.0).held(3.0)).desired, 1);
+        let idle = once(plain(), seen(0).total(0.0).held(3.0));
+        assert_eq!(idle.desired, 1);
+        assert_eq!(idle.reason, format!("{LOAD} not above target; 0 bound to 1: 3 requests are held at the gateway"));
     }
 
     #[test]

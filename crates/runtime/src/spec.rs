@@ -5,7 +5,7 @@ use crate::decide::input::{Algorithm, HpaSettings, KpaSettings, Settings};
 use autoscaler_api::local::DEPLOYMENT_KIND;
 use autoscaler_api::resolved::{ResolvedAutoscaler, ResolvedSource, Resource, Rules, RulesFrom, SourceKind as ApiKind};
 use autoscaler_api::v1alpha1::{Mode as ApiMode, PolicyType, ScalingStrategy, SelectPolicy, TargetType as ApiType};
-use autoscaler_api::{PodAutoscaler, resolve};
+use autoscaler_api::{Diagnostic, PodAutoscaler, resolve};
 use autoscaler_core::Span;
 use autoscaler_core::schedule::{Schedule, Schedules};
 use autoscaler_core::spec::{
@@ -33,16 +33,16 @@ const PLAN_MAX_AGE: Span = Span::secs(540);
 
 /// Reads an object from hand-written JSON, with what a person should know about it. `apiVersion`, `kind`, `metadata` and
 /// the target may be left out, since nothing is scaled.
-pub fn read(value: &Value) -> Result<(PodAutoscaler, Vec<String>), SpecError> {
+pub fn read(value: &Value) -> Result<(PodAutoscaler, Vec<Diagnostic>), Vec<Diagnostic>> {
     let text = completed(value).to_string();
     let mut manifest = autoscaler_api::read("", &text);
     let valid = manifest.is_valid();
-    let said = manifest.findings.iter().filter(|finding| valid || finding.diagnostic.is_error());
-    let said: Vec<String> = said.map(|finding| finding.diagnostic.to_string()).collect();
+    let said = manifest.findings.into_iter().map(|finding| finding.diagnostic);
+    let said: Vec<Diagnostic> = said.filter(|diagnostic| valid || diagnostic.is_error()).collect();
     match manifest.autoscalers.pop() {
         Some(object) if valid => Ok((object, said)),
-        _ if said.is_empty() => Err(SpecError(vec!["kind: is no PodAutoscaler".to_owned()])),
-        _ => Err(SpecError(said)),
+        _ if said.is_empty() => Err(vec![Diagnostic::error("kind", "is no PodAutoscaler")]),
+        _ => Err(said),
     }
 }
 

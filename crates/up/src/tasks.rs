@@ -73,13 +73,23 @@ fn describe(kind: &EventKind) -> String {
 /// How often a manifest's file is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Gives a message when the manifest is to be read again: on SIGHUP, and when its file has changed.
+/// Gives a message when the manifest is to be read again: on SIGHUP, and when its file has changed. Where there is no file,
+/// SIGHUP is the terminal that went away, and ends the run as SIGTERM does: drained, with nothing left behind.
 pub(crate) fn reloads(path: Option<PathBuf>, stop: CancellationToken) -> mpsc::Receiver<()> {
     let (sender, receiver) = mpsc::channel(1);
     let Some(path) = path else {
-        // Nothing to read again. The sender stays, so that the receiver waits and does not end.
         tokio::spawn(async move {
-            stop.cancelled().await;
+            let hangup = async {
+                match signal(SignalKind::hangup()) {
+                    Ok(mut hangups) => drop(hangups.recv().await),
+                    Err(_) => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = hangup => stop.cancel(),
+                () = stop.cancelled() => {}
+            }
+            // The sender stays until now, so that the receiver waits and does not end.
             drop(sender);
         });
         return receiver;

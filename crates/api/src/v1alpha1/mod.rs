@@ -1,7 +1,7 @@
 //! `autoscaling.aibrix.ai/v1alpha1` `PodAutoscaler`: AIBrix's fields under AIBrix's names, then our optional additions.
 //!
 //! The types are the source of the CRD, so comments on fields are what `kubectl explain` prints. Rules that a type
-//! cannot state live in [`crate::validate`] and, where CEL can say them, in [`crate::crd`].
+//! cannot state live in [`mod@crate::validate`] and, where CEL can say them, in [`crate::crd`].
 
 #![allow(clippy::doc_markdown, reason = "these comments are also what `kubectl explain` prints, as plain text")]
 #![allow(clippy::duplicated_attributes, reason = "printer columns repeat their keys, one column a line")]

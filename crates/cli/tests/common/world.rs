@@ -65,9 +65,18 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("world.yaml");
         super::write(&file, manifest);
-        let ports = ["--json", "--gateway", "127.0.0.1:0", "--dashboard", "127.0.0.1:0", "--speed", "10"];
-        let arguments: Vec<&str> =
-            ["up", file.to_str().unwrap()].into_iter().chain(ports).chain(more.to_vec()).collect();
+        let file = file.to_str().unwrap().to_owned();
+        Self::launch(folder, std::iter::once(file.as_str()).chain(more.iter().copied()))
+    }
+
+    /// Starts the built-in world, which has no file.
+    pub(crate) fn quickstart() -> Self {
+        Self::launch(tempfile::tempdir().unwrap(), std::iter::empty())
+    }
+
+    fn launch<'a>(folder: TempDir, more: impl Iterator<Item = &'a str>) -> Self {
+        let ports = ["up", "--json", "--gateway", "127.0.0.1:0", "--dashboard", "127.0.0.1:0", "--speed", "10"];
+        let arguments: Vec<&str> = ports.into_iter().chain(more).collect();
         let mut child = super::command(&arguments).current_dir(folder.path()).spawn().unwrap();
         let (sender, lines) = channel();
         let stdout = BufReader::new(child.stdout.take().unwrap());

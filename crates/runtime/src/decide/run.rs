@@ -4,7 +4,7 @@ use super::input::{Input, PlanInput, Target, Tick};
 use super::observe::{self, Clock};
 use super::output::Line;
 use crate::spec::{SpecError, to_spec};
-use autoscaler_api::PodAutoscaler;
+use autoscaler_api::{Diagnostic, PodAutoscaler};
 use autoscaler_core::fleet::{Member, Pool};
 use autoscaler_core::state::{FleetState, History};
 use autoscaler_core::{Fleet, Observation, Plan, Span, Spec, Timestamp};
@@ -167,13 +167,19 @@ fn autoscalers(input: &Input, warnings: &mut Vec<String>) -> Result<Vec<(String,
     for (path, value) in given {
         match crate::spec::read(value) {
             Ok((autoscaler, notes)) => {
-                warnings.extend(notes.into_iter().map(|note| format!("{path}.{note}")));
+                warnings.extend(notes.into_iter().map(|note| below(&path, note).to_string()));
                 found.push((path, autoscaler));
             }
-            Err(SpecError(messages)) => errors.extend(messages.into_iter().map(|message| format!("{path}.{message}"))),
+            Err(found) => errors.extend(found.into_iter().map(|one| below(&path, one).to_string())),
         }
     }
     if errors.is_empty() { Ok(found) } else { Err(DecideError::Autoscaler(errors.join("\n"))) }
+}
+
+/// A finding about an object, placed in the document that it is a part of.
+fn below(path: &str, found: Diagnostic) -> Diagnostic {
+    let path = if found.path.is_empty() { path.to_owned() } else { format!("{path}.{}", found.path) };
+    Diagnostic { path, ..found }
 }
 
 fn epoch(input: &Input) -> Result<Timestamp, DecideError> {
