@@ -113,7 +113,7 @@ fn world(manifest: &Manifest) -> anyhow::Result<WorldSettings> {
 }
 
 fn group(given: &DeploymentSettings, floor: u32, speed: f64) -> anyhow::Result<GroupSetup> {
-    let mut spec = GroupSpec::new(&given.name, command(&given.command, speed)?);
+    let mut spec = GroupSpec::new(&given.name, command(&given.command, &given.models, speed)?);
     spec.env.clone_from(&given.env);
     spec.working_dir = given.working_dir.clone().map(PathBuf::from);
     spec.gpus_per_replica = given.gpus_per_replica;
@@ -146,17 +146,26 @@ fn group(given: &DeploymentSettings, floor: u32, speed: f64) -> anyhow::Result<G
     })
 }
 
-/// The command, where our own name stands for this binary, and its stand-in engines run as fast as everything else.
-fn command(given: &[String], speed: f64) -> anyhow::Result<Vec<String>> {
+/// The command, where our own name stands for this binary. Its stand-in engines run as fast as everything else, and serve
+/// their group's model.
+fn command(given: &[String], models: &[String], speed: f64) -> anyhow::Result<Vec<String>> {
     let mut command = given.to_vec();
     if command.first().is_none_or(|program| program != OURSELVES) {
         return Ok(command);
     }
     let ourselves = std::env::current_exe().context("the path of this program is not known")?;
     command[0] = ourselves.to_string_lossy().into_owned();
-    let engine = command.get(1).is_some_and(|word| word == "engine");
-    if engine && (speed - 1.0).abs() > f64::EPSILON && !command.iter().any(|word| word == "--speed") {
+    if command.get(1).is_none_or(|word| word != "engine") {
+        return Ok(command);
+    }
+    let says = |flag: &str| given.iter().any(|word| word == flag || word.starts_with(&format!("{flag}=")));
+    if (speed - 1.0).abs() > f64::EPSILON && !says("--speed") {
         command.extend(["--speed".to_owned(), speed.to_string()]);
+    }
+    if let [model] = models
+        && !says("--model")
+    {
+        command.extend(["--model".to_owned(), model.clone()]);
     }
     Ok(command)
 }

@@ -97,3 +97,24 @@ fn an_opinion_that_is_not_followed_takes_no_gpus() {
     let pools = read(&documents).pools(4, &BTreeMap::new());
     assert_eq!(pools[0].members.keys().collect::<Vec<_>>(), ["y"]);
 }
+
+#[test]
+fn of_two_autoscalers_on_one_group_the_oldest_scales() {
+    let old = "name: y, creationTimestamp: 2020-01-01T00:00:00Z";
+    let young = "name: x, creationTimestamp: 2021-01-01T00:00:00Z";
+    assert_eq!(names(&read(&[group("g", ""), autoscaler(young, "g", ""), autoscaler(old, "g", "")])), ["y"]);
+}
+
+#[test]
+fn a_stand_in_engine_serves_its_groups_model_at_the_worlds_speed() {
+    let command = |command: &str| {
+        let text = group("g", "models: [m]").replace("engine, '{port}'", command);
+        let setup = manifest::setup("f", &text, 5.0).unwrap();
+        setup.groups[0].spec.command[1..].join(" ")
+    };
+    let plain = "aibrix-autoscaler, engine, --port, '{port}'";
+    assert_eq!(command(plain), "engine --port {port} --speed 5 --model m");
+    let said = format!("{plain}, --model=n, --speed, '2'");
+    assert_eq!(command(&said), "engine --port {port} --model=n --speed 2");
+    assert_eq!(command("vllm, serve, '{port}'"), "serve {port}");
+}

@@ -3,7 +3,7 @@
 use crate::diagnostics::{Diagnostic, nearest, quote};
 use crate::shape::{Walk, child, keyed};
 use crate::tree::{Node, Value};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a field of `metadata` holds.
@@ -80,6 +80,7 @@ fn fields(entries: &[(String, Node)], meta: &mut ObjectMeta, walk: &mut Walk) {
                     "namespace" => meta.namespace = text,
                     "generateName" => meta.generate_name = text,
                     "uid" => meta.uid = text,
+                    "creationTimestamp" => meta.creation_timestamp = text.and_then(|text| created(&text, &at, walk)),
                     _ => {}
                 }
             }
@@ -99,6 +100,16 @@ fn fields(entries: &[(String, Node)], meta: &mut ObjectMeta, walk: &mut Walk) {
             (Holds::Mappings, other) => walk.push(wrong(at, "a list of mappings", other)),
         }
     }
+}
+
+/// When the object was created; of two that want the same, the older one has it.
+fn created(text: &str, path: &str, walk: &mut Walk) -> Option<Time> {
+    let time = text.parse().ok().map(Time);
+    if time.is_none() {
+        let allowed = "RFC 3339, such as 2026-01-05T00:00:00Z";
+        walk.push(Diagnostic::error(path, format!("{} is not a time", quote(text))).allowed(allowed));
+    }
+    time
 }
 
 fn wrong(at: String, wanted: &str, value: &Value) -> Diagnostic {
