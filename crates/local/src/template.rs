@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use placeholder::{Piece, pieces};
+
 use crate::spec::MAIN_PORT;
 
 /// The placeholders there are, for messages.
@@ -16,25 +18,14 @@ pub(crate) struct Values<'a> {
     pub(crate) name: &'a str,
 }
 
-#[derive(Debug, PartialEq)]
-enum Piece<'a> {
-    Text(&'a str),
-    Port(&'a str),
-    Index,
-    Name,
-    Unknown(&'a str),
-}
-
 /// Fills in the placeholders of `text`; what is unknown stays as it is (validation has reported it).
 pub(crate) fn expand(text: &str, values: &Values<'_>) -> String {
     let mut out = String::with_capacity(text.len());
     for piece in pieces(text) {
         match piece {
             Piece::Text(text) => out.push_str(text),
-            Piece::Port(name) => match values.ports.get(name) {
-                Some(port) => out.push_str(&port.to_string()),
-                None => out.push_str(name),
-            },
+            Piece::MainPort => port(MAIN_PORT, values, &mut out),
+            Piece::Port(name) => port(name, values, &mut out),
             Piece::Index => out.push_str(&values.index.to_string()),
             Piece::Name => out.push_str(values.name),
             Piece::Unknown(inner) => {
@@ -47,12 +38,21 @@ pub(crate) fn expand(text: &str, values: &Values<'_>) -> String {
     out
 }
 
+fn port(name: &str, values: &Values<'_>, out: &mut String) {
+    match values.ports.get(name) {
+        Some(port) => out.push_str(&port.to_string()),
+        None => out.push_str(name),
+    }
+}
+
 /// Adds the port names that `text` uses to `names`.
 pub(crate) fn port_names(text: &str, names: &mut BTreeSet<String>) {
     for piece in pieces(text) {
-        if let Piece::Port(name) = piece {
-            names.insert(name.to_owned());
-        }
+        match piece {
+            Piece::MainPort => names.insert(MAIN_PORT.to_owned()),
+            Piece::Port(name) => names.insert(name.to_owned()),
+            _ => false,
+        };
     }
 }
 
@@ -65,41 +65,6 @@ pub(crate) fn unknown(text: &str) -> Vec<&str> {
             _ => None,
         })
         .collect()
-}
-
-fn pieces(text: &str) -> Vec<Piece<'_>> {
-    let mut pieces = Vec::new();
-    let (mut text_from, mut at) = (0, 0);
-    while let Some(open) = text[at..].find('{').map(|offset| at + offset) {
-        at = open + 1;
-        // `${x}` is the shell's and `{{x}}` a template's.
-        let escaped = matches!(text.as_bytes()[..open].last(), Some(b'$' | b'{'));
-        let Some((inner, _)) = text[at..].split_once('}') else { break };
-        if escaped || !is_placeholder(inner) {
-            continue;
-        }
-        if text_from < open {
-            pieces.push(Piece::Text(&text[text_from..open]));
-        }
-        pieces.push(match inner.split_once(':') {
-            None if inner == "port" => Piece::Port(MAIN_PORT),
-            None if inner == "index" => Piece::Index,
-            None if inner == "name" => Piece::Name,
-            Some(("port", name)) if !name.is_empty() && !name.contains(':') => Piece::Port(name),
-            _ => Piece::Unknown(inner),
-        });
-        at += inner.len() + 1;
-        text_from = at;
-    }
-    if text_from < text.len() {
-        pieces.push(Piece::Text(&text[text_from..]));
-    }
-    pieces
-}
-
-fn is_placeholder(inner: &str) -> bool {
-    let part = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, b'-' | b'_' | b':');
-    inner.bytes().next().is_some_and(|c| c.is_ascii_lowercase()) && inner.bytes().all(part)
 }
 
 #[cfg(test)]

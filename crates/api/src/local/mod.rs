@@ -2,11 +2,9 @@
 //! machine offers. They have the outer shape of Kubernetes objects so that one file holds everything, but no cluster
 //! knows them. A `PodAutoscaler` that points at a Deployment of the same name finds a `LocalDeployment` too.
 
-mod command;
 mod rules;
 mod settings;
 
-pub use command::{Piece, pieces};
 pub use rules::{validate_deployment, validate_world};
 pub use settings::{DeploymentSettings, ReadinessSettings, WorldSettings};
 

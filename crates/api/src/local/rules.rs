@@ -1,8 +1,9 @@
 //! The rules of the local kinds, above their schema. What `up` and its supervisor refuse is refused here first, so that
 //! `check` says it without running anything.
 
-use super::{LocalDeployment, LocalWorld, MAIN_PORT, Piece, pieces};
+use super::{LocalDeployment, LocalWorld, MAIN_PORT};
 use crate::diagnostics::{Diagnostic, nearest, quote};
+use placeholder::{Piece, pieces};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 pub struct DeploymentSettings {
     /// Its name.
     pub name: String,
-    /// Program and arguments, with placeholders (see [`super::pieces`]).
+    /// Program and arguments, with placeholders (see [`placeholder`]).
     pub command: Vec<String>,
     /// Ports besides the main one.
     pub ports: Vec<LocalPort>,

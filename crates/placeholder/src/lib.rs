@@ -1,6 +1,8 @@
-//! Placeholders in commands and environment values. `{port}`, `{port:NAME}`, `{index}` and `{name}` are replaced; what
-//! looks like one and is none of them is a mistake. Other braces stand as they are, since a command may well carry JSON,
-//! a shell's `${variable}` or a template's `{{ }}`. The supervisor of the local world reads commands the same way.
+//! Placeholders in commands and environment values of a local world. `{port}`, `{port:NAME}`, `{index}` and `{name}` are
+//! replaced; what looks like one and is none of them is a mistake. Other braces stand as they are, since a command may well
+//! carry JSON, a shell's `${variable}` or a template's `{{ }}`.
+//!
+//! `check` and the supervisor both read commands by this, so that neither accepts what the other does not.
 
 /// A part of a command's argument.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +27,7 @@ pub fn pieces(text: &str) -> Vec<Piece<'_>> {
     let (mut from, mut at) = (0, 0);
     while let Some(open) = text[at..].find('{').map(|offset| at + offset) {
         at = open + 1;
+        // `${x}` is the shell's and `{{x}}` a template's.
         let escaped = matches!(text.as_bytes()[..open].last(), Some(b'$' | b'{'));
         let Some((inner, _)) = text[at..].split_once('}') else { break };
         if escaped || !is_placeholder(inner) {
