@@ -148,10 +148,7 @@ async fn a_crash_after_the_first_byte_fails_the_request_and_is_not_retried() {
     let mut world = World::start().await;
     let mut engine = world.engine("a").await;
     let mut other = world.engine("b").await;
-    let pending = world.ask();
-    let chunks = engine.call().await.answer_stream();
-    chunks.event("{}").await;
-    let mut body = soon("the head", pending).await.unwrap().into_body();
+    let (_chunks, mut body) = world.stream(&mut engine).await;
     chunk(&mut body).await.unwrap().unwrap();
     world.handle.remove_replica("a").unwrap();
     assert!(chunk(&mut body).await.unwrap().is_err(), "the client sees a broken answer, not a short one");
@@ -164,10 +161,7 @@ async fn a_crash_after_the_first_byte_fails_the_request_and_is_not_retried() {
 async fn a_stream_that_breaks_off_is_an_upstream_error() {
     let mut world = World::start().await;
     let mut engine = world.engine("a").await;
-    let pending = world.ask();
-    let chunks = engine.call().await.answer_stream();
-    chunks.event("{}").await;
-    let mut body = soon("the head", pending).await.unwrap().into_body();
+    let (chunks, mut body) = world.stream(&mut engine).await;
     chunk(&mut body).await.unwrap().unwrap();
     chunks.break_off().await;
     assert!(chunk(&mut body).await.unwrap().is_err());
@@ -179,10 +173,7 @@ async fn a_stream_that_breaks_off_is_an_upstream_error() {
 async fn a_drain_waits_for_the_running_stream_and_takes_no_new_request() {
     let mut world = World::start().await;
     let mut engine = world.engine("a").await;
-    let pending = world.ask();
-    let chunks = engine.call().await.answer_stream();
-    chunks.event("{}").await;
-    let mut body = soon("the head", pending).await.unwrap().into_body();
+    let (chunks, mut body) = world.stream(&mut engine).await;
 
     let mut drain = Box::pin(world.handle.drain_replica("a").unwrap());
     let mut other = world.engine("b").await;
@@ -212,10 +203,7 @@ async fn a_drain_waits_for_the_running_stream_and_takes_no_new_request() {
 async fn a_suspended_replica_finishes_what_it_has_and_takes_waiting_requests_once_it_is_resumed() {
     let mut world = World::start().await;
     let mut engine = world.engine("a").await;
-    let pending = world.ask();
-    let chunks = engine.call().await.answer_stream();
-    chunks.event("{}").await;
-    let mut body = soon("the head", pending).await.unwrap().into_body();
+    let (chunks, mut body) = world.stream(&mut engine).await;
     world.handle.suspend_replica("a").unwrap();
     let waiting = world.ask();
     assert_eq!(world.woken().await, "g", "nobody can take it");
@@ -247,10 +235,7 @@ async fn a_suspended_replica_stays_without_requests_and_can_be_drained() {
 async fn what_breaks_on_a_suspended_replica_is_not_scalings_doing() {
     let mut world = World::start().await;
     let mut engine = world.engine("a").await;
-    let pending = world.ask();
-    let chunks = engine.call().await.answer_stream();
-    chunks.event("{}").await;
-    let mut body = soon("the head", pending).await.unwrap().into_body();
+    let (_chunks, mut body) = world.stream(&mut engine).await;
     chunk(&mut body).await.unwrap().unwrap();
     world.handle.suspend_replica("a").unwrap();
     world.handle.remove_replica("a").unwrap();
@@ -310,10 +295,7 @@ async fn a_drains_limit_cuts_what_streams_moves_what_has_not_begun_and_reports_b
 async fn what_breaks_on_a_draining_replica_counts_as_aborted_by_scaling() {
     let mut world = World::start().await;
     let mut engine = world.engine("a").await;
-    let pending = world.ask();
-    let chunks = engine.call().await.answer_stream();
-    chunks.event("{}").await;
-    let mut body = soon("the head", pending).await.unwrap().into_body();
+    let (chunks, mut body) = world.stream(&mut engine).await;
     chunk(&mut body).await.unwrap().unwrap();
     let drain = world.handle.drain_replica("a").unwrap();
     chunks.break_off().await;

@@ -135,10 +135,7 @@ async fn an_engines_own_error_passes_and_is_not_counted_as_a_success() {
 async fn a_client_that_leaves_mid_stream_stops_the_engine() {
     let mut world = World::start().await;
     let mut engine = world.engine("a").await;
-    let pending = world.ask();
-    let chunks = engine.call().await.answer_stream();
-    chunks.event("{}").await;
-    let mut body = soon("the head", pending).await.unwrap().into_body();
+    let (chunks, mut body) = world.stream(&mut engine).await;
     chunk(&mut body).await;
     drop(body);
     soon("the engine sees it", chunks.closed()).await;

@@ -224,6 +224,14 @@ impl World {
         self.post(r#"{"model":"m","prompt":"12345678"}"#)
     }
 
+    /// A request whose answer has begun to stream: the engine's side and the client's.
+    pub(crate) async fn stream(&self, engine: &mut Engine) -> (Chunks, Incoming) {
+        let pending = self.ask();
+        let chunks = engine.call().await.answer_stream();
+        chunks.event("{}").await;
+        (chunks, soon("the head", pending).await.unwrap().into_body())
+    }
+
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         let response = self.send(Request::get(self.uri(path)).body(Full::default()).unwrap());
         text(soon("an answer", response).await.unwrap()).await
