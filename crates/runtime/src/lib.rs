@@ -1,5 +1,6 @@
 //! What every world shares around the core: the manifest's meaning for it, observations in their wire form, `decide`.
 
 pub mod decide;
+pub mod pages;
 pub mod quantity;
 pub mod spec;

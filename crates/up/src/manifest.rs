@@ -1,14 +1,15 @@
 //! From documents to a [`Setup`]: which group each autoscaler scales, where its metrics are, and what a replica runs.
 
-use crate::setup::{AutoscalerSetup, GroupSetup, Origin, PageAt, Setup, WorldSettings};
+use crate::setup::{AutoscalerSetup, GroupSetup, Origin, Setup, WorldSettings};
 use anyhow::{Context, bail};
 use autoscaler_api::local::{DeploymentSettings, MAIN_PORT, WorldSettings as ApiWorld};
 use autoscaler_api::resolved::{PodEndpoint, Port, ResolvedAutoscaler, ResolvedSource, SourceKind};
-use autoscaler_api::v1alpha1::{ProtocolType, SecretKeyRef, Statistic as ApiStatistic, Tls};
+use autoscaler_api::v1alpha1::{ProtocolType, SecretKeyRef, Tls};
 use autoscaler_api::{Manifest, PodAutoscaler, resolve};
 use autoscaler_core::spec::{Gaps, Mode, Spec, Strategy};
-use autoscaler_metrics::{Engine, MetricQuery, Statistic};
+use autoscaler_metrics::Engine;
 use autoscaler_runtime::decide::input::Settings;
+use autoscaler_runtime::pages::{self, PageAt};
 use autoscaler_runtime::spec::{SpecError, of_resolved};
 use autoscaler_scrape::{Access, Auth, Secret, TlsOptions};
 use gateway::{GroupConfig, HoldLimits};
@@ -189,11 +190,7 @@ fn origins(resolved: &ResolvedAutoscaler, deployment: &DeploymentSettings) -> an
 }
 
 fn origin(source: &ResolvedSource, deployment: &DeploymentSettings) -> anyhow::Result<Origin> {
-    let query = MetricQuery {
-        name: source.metric.clone(),
-        statistic: source.statistic.map(statistic),
-        labels: source.labels.clone(),
-    };
+    let query = pages::query(source);
     let access = access(source.tls.as_ref(), source.secret.as_ref())?;
     let page = match &source.kind {
         SourceKind::Pod(endpoint) => page(endpoint, deployment, access)?,
@@ -252,18 +249,6 @@ fn access(tls: Option<&Tls>, secret: Option<&SecretKeyRef>) -> anyhow::Result<Ac
     // Read anew at each scrape: tokens are rotated by replacing their file.
     let auth = secret.map_or(Auth::None, |secret| Auth::Bearer(Secret::file(file(secret, "token"))));
     Ok(Access { tls: options, auth })
-}
-
-fn statistic(given: ApiStatistic) -> Statistic {
-    match given {
-        ApiStatistic::Value => Statistic::Value,
-        ApiStatistic::Rate => Statistic::Rate,
-        ApiStatistic::Mean => Statistic::Mean,
-        ApiStatistic::P50 => Statistic::Percentile(50),
-        ApiStatistic::P90 => Statistic::Percentile(90),
-        ApiStatistic::P95 => Statistic::Percentile(95),
-        ApiStatistic::P99 => Statistic::Percentile(99),
-    }
 }
 
 #[cfg(test)]

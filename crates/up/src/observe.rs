@@ -3,15 +3,15 @@
 
 mod jobs;
 
-use self::jobs::{Job, Key, RUNNING, WAITING, endpoint_owner, jobs, key_of, shown_key};
+use self::jobs::{RUNNING, WAITING, endpoint_owner, jobs, key_of, shown_key};
 use crate::clock::Clock;
 use crate::routing;
 use crate::setup::{AutoscalerSetup, Origin, Setup};
 use crate::view::MetricView;
 use autoscaler_core::observe::{Pod, TargetObservation};
-use autoscaler_core::{Observation, Phase, Reading, Span, Why};
-use autoscaler_metrics::{Absent, Memory, read};
-use autoscaler_scrape::{Absence, Answer, Board, Page, ScrapeError, Scraper, Target};
+use autoscaler_core::{Observation, Phase, Reading};
+use autoscaler_runtime::pages::{Job, Reader};
+use autoscaler_scrape::{Page, ScrapeError, Scraper, Target};
 use gateway::Snapshot;
 use local_world::{ReplicaState, ReplicaStatus};
 use std::collections::BTreeMap;
@@ -46,17 +46,14 @@ pub(crate) struct Shown {
 #[derive(Debug)]
 pub(crate) struct Observer {
     scraper: Scraper,
-    /// By job.
-    memories: BTreeMap<String, Memory>,
-    /// The last values, by owner and what asks.
-    board: Board<Key>,
+    reader: Reader,
 }
 
 impl Observer {
     /// Looks through `scraper`.
     #[must_use]
     pub(crate) fn new(scraper: Scraper) -> Self {
-        Self { scraper, memories: BTreeMap::new(), board: Board::new(0.0) }
+        Self { scraper, reader: Reader::new(0.0) }
     }
 
     /// Takes a picture of everything.
@@ -67,21 +64,14 @@ impl Observer {
         gateway: &Snapshot,
         clock: Clock,
     ) -> Seen {
-        self.board.set_interval(setup.world.scrape_interval.as_secs_f64());
+        self.reader.set_interval(setup.world.scrape_interval.as_secs_f64());
         let jobs = jobs(setup, statuses);
         let targets: Vec<Target> = jobs.iter().map(|job| job.target.clone()).collect();
-        let Self { scraper, memories, board } = self;
+        let Self { scraper, reader } = self;
         // Each is read as it comes, and dated then: the sweep ends when its slowest replica answers.
         let each = |index: usize, page: Result<Page, ScrapeError>| {
-            let job: &Job = &jobs[index];
-            match page {
-                Ok(page) => {
-                    let memory = memories.entry(job.target.id.clone()).or_default();
-                    let at = clock.at(page.received);
-                    note(board, job, at, read(&page.body, job.engine, &job.queries, memory, at));
-                }
-                Err(error) => job.keys.iter().for_each(|key| board.fail(&job.owner, key.clone(), &error.to_string())),
-            }
+            let at = page.as_ref().map_or(0.0, |page| clock.at(page.received));
+            reader.take(&jobs[index], page.as_ref(), at);
         };
         scraper.sweep_each(&targets, each).await;
         self.forget(&jobs, statuses);
@@ -106,18 +96,7 @@ impl Observer {
             let status = statuses.iter().find(|status| status.id.as_str() == owner);
             status.is_some_and(|status| !status.state.is_final() && !routing::serves(status))
         };
-        let owner = |id: &str| id.split(' ').next().is_some_and(paused);
-        self.memories.retain(|id, _| jobs.iter().any(|job| job.target.id == *id) || owner(id));
-        self.board.retain(|owner| jobs.iter().any(|job| job.owner == owner) || paused(owner));
-    }
-
-    fn reading(&self, owner: &str, key: &Key, now: f64) -> Reading {
-        match self.board.read(owner, key, now) {
-            Answer::Fresh(value) => Reading::load(value),
-            Answer::Stale { value, age } => Reading::Stale { value, age: Span::from_secs(age) },
-            Answer::Absent(Absence::NotRead) => Reading::Absent(Why::NotRead),
-            Answer::Absent(why) => Reading::Absent(Why::Failed(why.to_string())),
-        }
+        self.reader.forget(jobs, paused);
     }
 
     fn target(
@@ -135,7 +114,7 @@ impl Observer {
             let mut pod = pod(status, clock);
             for (source, origin) in autoscaler.spec.sources.iter().zip(&autoscaler.origins) {
                 if matches!(origin, Origin::Replica { .. }) {
-                    let reading = self.reading(status.id.as_str(), &key_of(autoscaler, &source.key), now);
+                    let reading = self.reader.reading(status.id.as_str(), &key_of(autoscaler, &source.key), now);
                     pod.metrics.insert(source.key.clone(), reading);
                 }
             }
@@ -147,7 +126,7 @@ impl Observer {
         for (source, origin) in autoscaler.spec.sources.iter().zip(&autoscaler.origins) {
             if matches!(origin, Origin::Endpoint { .. }) {
                 let reading =
-                    self.reading(&endpoint_owner(&autoscaler.spec.name), &key_of(autoscaler, &source.key), now);
+                    self.reader.reading(&endpoint_owner(&autoscaler.spec.name), &key_of(autoscaler, &source.key), now);
                 observed.external.insert(source.key.clone(), vec![reading]);
             }
         }
@@ -159,7 +138,7 @@ impl Observer {
         let serving: Vec<&Pod> = pods.iter().filter(|pod| pod.serves()).collect();
         let sum = |key: &str| {
             let values: Vec<f64> =
-                serving.iter().filter_map(|pod| self.reading(&pod.name, &shown_key(key), now).fresh()).collect();
+                serving.iter().filter_map(|pod| self.reader.reading(&pod.name, &shown_key(key), now).fresh()).collect();
             (!values.is_empty()).then(|| values.iter().sum())
         };
         let metric = |source: &autoscaler_core::spec::Source| {
@@ -182,16 +161,6 @@ impl Observer {
             waiting: sum(WAITING),
             held: held as u64,
             metrics: autoscaler.spec.sources.iter().map(metric).collect(),
-        }
-    }
-}
-
-/// Puts the answers of a page that came at `at` on the board.
-fn note(board: &mut Board<Key>, job: &Job, at: f64, answers: Vec<Result<f64, Absent>>) {
-    for (key, answer) in job.keys.iter().zip(answers) {
-        match answer {
-            Ok(value) => board.record(&job.owner, key.clone(), at, value),
-            Err(why) => board.fail(&job.owner, key.clone(), &why.to_string()),
         }
     }
 }

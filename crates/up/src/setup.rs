@@ -3,6 +3,7 @@
 use autoscaler_core::spec::Mode;
 use autoscaler_core::{Spec, fleet};
 use autoscaler_metrics::{Engine, MetricQuery};
+use autoscaler_runtime::pages::PageAt;
 use autoscaler_scrape::Access;
 use gateway::GroupConfig;
 use local_world::{Gpus, GroupSpec, MAX_REPLICAS_PER_GROUP};
@@ -101,19 +102,6 @@ pub enum Origin {
         /// What.
         query: MetricQuery,
     },
-}
-
-/// Where a replica's page is.
-#[derive(Debug, Clone)]
-pub struct PageAt {
-    /// The name of the port, or its number.
-    pub port: String,
-    /// The path.
-    pub path: String,
-    /// Whether over TLS.
-    pub https: bool,
-    /// Credentials and trust.
-    pub access: Access,
 }
 
 impl Setup {

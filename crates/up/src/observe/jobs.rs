@@ -1,8 +1,9 @@
 //! What has to be fetched and asked: the pages of serving replicas, and endpoints. Fetches nothing.
 
 use crate::routing;
-use crate::setup::{AutoscalerSetup, GroupSetup, Origin, PageAt, Setup};
+use crate::setup::{AutoscalerSetup, GroupSetup, Origin, Setup};
 use autoscaler_metrics::{Engine, MetricQuery};
+use autoscaler_runtime::pages::{self, Job, Key, PageAt, Questions};
 use autoscaler_scrape::{Access, Target};
 use local_world::{MAIN_PORT, ReplicaStatus};
 
@@ -10,21 +11,6 @@ use local_world::{MAIN_PORT, ReplicaStatus};
 pub(super) const RUNNING: &str = "num_requests_running";
 /// The same.
 pub(super) const WAITING: &str = "num_requests_waiting";
-
-/// What a value is for: the autoscaler (none for what is shown) and its source's key. Two autoscalers may use one key for
-/// different questions.
-pub(super) type Key = (String, String);
-
-/// The questions to one page of one replica (or to one endpoint), and what they are for.
-pub(super) struct Job {
-    /// Its id begins with the owner, up to a blank.
-    pub(super) target: Target,
-    /// The replica, or the autoscaler of an endpoint.
-    pub(super) owner: String,
-    pub(super) engine: Option<Engine>,
-    pub(super) queries: Vec<MetricQuery>,
-    pub(super) keys: Vec<Key>,
-}
 
 pub(super) fn key_of(autoscaler: &AutoscalerSetup, source: &str) -> Key {
     (autoscaler.spec.name.clone(), source.to_owned())
@@ -45,15 +31,8 @@ pub(super) fn jobs(setup: &Setup, statuses: &[ReplicaStatus]) -> Vec<Job> {
     for group in &setup.groups {
         let pages = group_pages(setup, group);
         for status in statuses.iter().filter(|status| status.group == group.spec.name && routing::serves(status)) {
-            for (index, (page, questions)) in pages.iter().enumerate() {
-                let Some(url) = page_url(page, status) else { continue };
-                // Two pages may differ in their credentials only.
-                let again = pages[..index].iter().filter(|(other, _)| other.same_address(page)).count();
-                let id = format!("{} {url} {again}", status.id);
-                let target = Target { id, url, access: page.access.clone() };
-                let (queries, keys) = questions.iter().cloned().unzip();
-                jobs.push(Job { target, owner: status.id.to_string(), engine: group.engine, queries, keys });
-            }
+            let url = |page: &PageAt| page_url(page, status);
+            jobs.extend(pages::jobs(status.id.as_str(), group.engine, &pages, url));
         }
     }
     for autoscaler in &setup.autoscalers {
@@ -70,8 +49,6 @@ pub(super) fn jobs(setup: &Setup, statuses: &[ReplicaStatus]) -> Vec<Job> {
     jobs
 }
 
-type Questions = Vec<(MetricQuery, Key)>;
-
 /// The pages of a group's replicas with all questions to each; the first one also tells what is shown.
 fn group_pages(setup: &Setup, group: &GroupSetup) -> Vec<(PageAt, Questions)> {
     let mut pages: Vec<(PageAt, Questions)> = Vec::new();
@@ -79,10 +56,7 @@ fn group_pages(setup: &Setup, group: &GroupSetup) -> Vec<(PageAt, Questions)> {
         for (source, origin) in autoscaler.spec.sources.iter().zip(&autoscaler.origins) {
             let Origin::Replica { page, query } = origin else { continue };
             let question = (query.clone(), key_of(autoscaler, &source.key));
-            match pages.iter_mut().find(|(known, _)| known.same_place(page)) {
-                Some((_, questions)) => questions.push(question),
-                None => pages.push((page.clone(), vec![question])),
-            }
+            pages::ask(&mut pages, page, question);
         }
     }
     if pages.is_empty() {
@@ -96,21 +70,9 @@ fn group_pages(setup: &Setup, group: &GroupSetup) -> Vec<(PageAt, Questions)> {
     pages
 }
 
-impl PageAt {
-    /// Whether one fetch serves both: not where they are fetched with different credentials or trust.
-    fn same_place(&self, other: &Self) -> bool {
-        self.same_address(other) && self.access == other.access
-    }
-
-    fn same_address(&self, other: &Self) -> bool {
-        (&self.port, &self.path, self.https) == (&other.port, &other.path, other.https)
-    }
-}
-
 fn page_url(page: &PageAt, status: &ReplicaStatus) -> Option<String> {
     let port = status.ports.get(&page.port).copied().or_else(|| page.port.parse().ok())?;
-    let scheme = if page.https { "https" } else { "http" };
-    Some(format!("{scheme}://127.0.0.1:{port}/{}", page.path.trim_start_matches('/')))
+    Some(page.url("127.0.0.1", port))
 }
 
 #[cfg(test)]
