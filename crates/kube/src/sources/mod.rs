@@ -1,4 +1,4 @@
-//! Metric sources that only a cluster has: the three metrics APIs of Kubernetes. Each function
+//! Metric sources that only a cluster has: Kubernetes' three metrics APIs, and a Prometheus server's query API. Each function
 //! asks once and has a deadline; when to ask, how old an answer may be and what to make of it is for its caller.
 //!
 //! | source | function | asks |
@@ -7,6 +7,7 @@
 //! | custom | [`pod_metric`] | `custom.metrics.k8s.io`, `pods/*/<metric>` |
 //! | object | [`object_metric`] | `custom.metrics.k8s.io`, `<resource>/<name>/<metric>` |
 //! | external | [`external_metric`] | `external.metrics.k8s.io/v1beta1`, `<metric>` |
+//! | prometheus | [`prometheus`] | `/api/v1/query` |
 //!
 //! Never is an answer 0 for want of one: no value, a value that cannot be read, an API that is away are each a
 //! [`SourceError`] whose text says what to do. Its text holds no times and no counts that change by themselves, so that an
@@ -44,6 +45,7 @@ mod get;
 mod list;
 mod object;
 mod path;
+mod prometheus;
 #[cfg(test)]
 mod testing;
 mod usage;
@@ -55,4 +57,5 @@ pub(crate) use external::external_metric;
 pub(crate) use get::MAX_ANSWER_BYTES;
 pub(crate) use list::MAX_ITEMS;
 pub(crate) use object::object_metric;
+pub(crate) use prometheus::prometheus;
 pub(crate) use usage::{PodUsage, pod_usage};
