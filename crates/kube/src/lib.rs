@@ -2,3 +2,5 @@
 //! decisions of `autoscaler_core`.
 //!
 //! Kubernetes' types stop here: the core is given observations and gives back counts.
+
+mod sources;

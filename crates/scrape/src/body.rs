@@ -45,8 +45,16 @@ impl Drop for Held<'_> {
     }
 }
 
-/// The body, cut off at `limit` bytes, and refused where it is only a part.
-pub(crate) async fn read(
+/// The body, refused beyond `limit` bytes and where it is only a part.
+pub(crate) async fn read(response: Response, limit: usize, budget: &Budget) -> Result<(Bytes, Held<'_>), ScrapeError> {
+    let end = End::of(&response);
+    let (body, held) = read_any(response, limit, budget).await?;
+    end.check(&body)?;
+    Ok((body, held))
+}
+
+/// The body, refused beyond `limit` bytes. Whether it is whole is for its reader to see.
+pub(crate) async fn read_any(
     mut response: Response,
     limit: usize,
     budget: &Budget,
@@ -55,7 +63,6 @@ pub(crate) async fn read(
     if length > limit {
         return Err(ScrapeError::TooLarge { limit });
     }
-    let end = End::of(&response);
     let mut held = Held { budget, bytes: 0 };
     let mut body = BytesMut::with_capacity(length.min(MAX_TRUSTED_LENGTH));
     while let Some(part) = response.chunk().await.map_err(|error| ScrapeError::of(&error))? {
@@ -65,7 +72,6 @@ pub(crate) async fn read(
         held.take(part.len())?;
         body.extend_from_slice(&part);
     }
-    end.check(&body)?;
     Ok((body.freeze(), held))
 }
 

@@ -1,5 +1,7 @@
 //! The sweep: all pages at once, in the order of the targets. Must not know what a page says.
 
+pub(crate) mod ask;
+
 use crate::access::{Access, Auth, TlsOptions};
 use crate::body::{Budget, Held, read};
 use crate::client::{Clients, Ready};

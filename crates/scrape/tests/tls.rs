@@ -4,7 +4,7 @@
 
 mod common;
 
-use autoscaler_scrape::{Access, ScrapeError, Target, TlsOptions};
+use autoscaler_scrape::{Access, Ask, ScrapeError, Target, TlsOptions};
 use common::{one, page, request, scraper};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -102,4 +102,24 @@ async fn targets_with_different_trust_are_swept_together() {
     let answers = scraper(|_| {}).sweep(&targets).await;
     let good: Vec<bool> = answers.iter().map(|(_, answer)| answer.is_ok()).collect();
     assert_eq!(good, [true, true, false, false]);
+}
+
+#[tokio::test]
+async fn a_question_is_verified_as_a_page_is() {
+    let (url, pem) = server("127.0.0.1").await;
+    let scraper = scraper(|_| {});
+    let trusting = TlsOptions { ca_pem: Some(pem.into()), ..TlsOptions::default() };
+    for (tls, expected) in [(trusting, true), (TlsOptions::default(), false)] {
+        let access = Access { tls, ..Access::default() };
+        let ask = Ask {
+            url: &url,
+            access: &access,
+            form: None,
+            deadline: std::time::Duration::from_secs(5),
+            max_bytes: 1000,
+        };
+        let answer = scraper.ask(ask).await;
+        assert_eq!(answer.is_ok(), expected, "{answer:?}");
+        assert_eq!(matches!(answer, Err(ScrapeError::Tls(_))), !expected, "{answer:?}");
+    }
 }
