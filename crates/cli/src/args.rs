@@ -26,6 +26,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Run the local world: replicas as processes behind a gateway, scaled by their own metrics
     Up(command::up::UpArgs),
+    /// Scale PodAutoscalers of a Kubernetes cluster
+    Controller(command::controller::ControllerArgs),
     /// Feed recorded or hand-written observations to the core and print its decisions
     Decide(command::decide::DecideArgs),
     /// Run a stand-in engine: OpenAI API and vLLM metrics, paced by a model of a real engine

@@ -11,6 +11,15 @@ pub(crate) fn duration(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "allowed: a time such as 30s, 2m or 1.5 (seconds)".to_owned())
 }
 
+/// Reads a time above zero.
+pub(crate) fn span(text: &str) -> Result<std::time::Duration, String> {
+    let seconds = duration(text)?;
+    if seconds < 0.001 {
+        return Err("allowed: a time above 0, such as 5s".to_owned());
+    }
+    std::time::Duration::try_from_secs_f64(seconds).map_err(|_| "allowed: a time such as 5s".to_owned())
+}
+
 /// Reads a speed.
 pub(crate) fn speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {

@@ -3,4 +3,28 @@
 //!
 //! Kubernetes' types stop here: the core is given observations and gives back counts.
 
+mod admin;
+mod clock;
+mod conflict;
+mod context;
+mod events;
+mod leader;
+mod look;
+mod manager;
+mod memory;
+mod observe;
+mod options;
+mod plan;
+mod pods;
+mod run;
+mod secrets;
 mod sources;
+mod status;
+mod target;
+mod turn;
+mod voice;
+mod worker;
+
+pub use kube::Client;
+pub use options::Options;
+pub use run::run;

@@ -7,7 +7,8 @@ use crate::body::{Budget, Held, read};
 use crate::client::{Clients, Ready};
 use crate::error::ScrapeError;
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, stream};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, HeaderValue};
 use reqwest::{StatusCode, Url};
 use std::collections::BTreeMap;
@@ -148,12 +149,17 @@ impl Scraper {
             clients: self.clients.ready(ways.collect(), self.config.accept_gzip).await,
             budget: Budget::new(self.config.max_bytes_in_flight),
         };
-        let fetches = targets.iter().zip(addresses).enumerate().map(|(index, (target, url))| async move {
-            tokio::time::sleep_until(start + self.delay(index, targets.len())).await;
-            let deadline = end.min(Instant::now() + self.config.request_timeout);
-            let page = timeout_at(deadline, self.fetch(target, url, sweep)).await.unwrap_or(Err(ScrapeError::Timeout));
-            (index, page)
-        });
+        let fetch = |(index, (target, url))| {
+            let fetch = async move {
+                tokio::time::sleep_until(start + self.delay(index, targets.len())).await;
+                let deadline = end.min(Instant::now() + self.config.request_timeout);
+                let page = timeout_at(deadline, self.fetch(target, url, sweep)).await;
+                (index, page.unwrap_or(Err(ScrapeError::Timeout)))
+            };
+            // Boxed and collected, or else the compiler does not see that a sweep can move between threads.
+            fetch.boxed()
+        };
+        let fetches: Vec<BoxFuture<'_, _>> = targets.iter().zip(addresses).enumerate().map(fetch).collect();
         let mut running = stream::iter(fetches).buffer_unordered(self.config.max_concurrent.max(1));
         while let Some((index, page)) = running.next().await {
             // What it holds is given back once it was looked at.

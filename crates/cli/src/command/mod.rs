@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub(crate) mod check;
+pub(crate) mod controller;
 pub(crate) mod decide;
 pub(crate) mod engine;
 pub(crate) mod load;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Up(args) => up::run(&args),
+        Command::Controller(args) => controller::run(args),
         Command::Decide(args) => decide::run(&args),
         Command::Engine(args) => engine::run(args),
         Command::Load(args) => load::run(args),

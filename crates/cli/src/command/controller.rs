@@ -1,0 +1,82 @@
+//! `controller`: the Kubernetes world.
+
+use crate::values::span;
+use anyhow::Context;
+use autoscaler_kube::{Client, Options};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Connects as kubectl does: with KUBECONFIG, else ~/.kube/config, else the pod's service account. The manifests in config/ run it
+in a cluster, with the rights that it needs and no more.
+
+Examples:
+  aibrix-autoscaler controller
+  aibrix-autoscaler controller --namespace models --no-leader-election
+  aibrix-autoscaler controller --selector shard=a --lease aibrix-autoscaler-a"
+)]
+pub(crate) struct ControllerArgs {
+    /// Between two decisions of an object
+    #[arg(long, value_name = "TIME", value_parser = span, default_value = "5s")]
+    interval: Duration,
+    /// A metrics page's deadline
+    #[arg(long, value_name = "TIME", value_parser = span, default_value = "1s")]
+    scrape_timeout: Duration,
+    /// Look at this namespace only
+    #[arg(short, long, value_name = "NAME")]
+    namespace: Option<String>,
+    /// Look at PodAutoscalers with these labels only; controllers with different selectors and leases share a cluster
+    #[arg(long, value_name = "LABELS")]
+    selector: Option<String>,
+    /// Look at pods with these labels only, which costs less memory
+    #[arg(long, value_name = "LABELS")]
+    pod_selector: Option<String>,
+    /// Write without a lease; there must be no other controller then
+    #[arg(long)]
+    no_leader_election: bool,
+    /// The name of the lease, and of what is remembered
+    #[arg(long, value_name = "NAME", default_value = "aibrix-autoscaler")]
+    lease: String,
+    /// Where the lease and the memory are; the controller's own namespace where absent
+    #[arg(long, value_name = "NAME")]
+    lease_namespace: Option<String>,
+    /// Where /healthz and /readyz are
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8081")]
+    health: SocketAddr,
+    /// Where the controller's own /metrics are
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8080")]
+    metrics: SocketAddr,
+    /// Do not mark the least busy pods to be deleted first
+    #[arg(long)]
+    no_deletion_cost: bool,
+    /// Ask for streamed lists, which servers have since Kubernetes 1.32
+    #[arg(long)]
+    streaming_lists: bool,
+}
+
+pub(crate) fn run(args: ControllerArgs) -> anyhow::Result<ExitCode> {
+    super::install_tls();
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async {
+        let stop = super::stop_on_signal();
+        let client = Client::try_default().await.context("no cluster: neither a kubeconfig nor a service account")?;
+        let options = Options {
+            interval: args.interval,
+            scrape_timeout: args.scrape_timeout,
+            namespace: args.namespace,
+            selector: args.selector,
+            pod_selector: args.pod_selector,
+            leader_election: !args.no_leader_election,
+            home: args.lease_namespace,
+            lease: args.lease,
+            health: args.health,
+            metrics: args.metrics,
+            deletion_cost: !args.no_deletion_cost,
+            streaming_lists: args.streaming_lists,
+        };
+        autoscaler_kube::run(options, client, stop).await
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

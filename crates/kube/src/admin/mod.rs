@@ -1,0 +1,7 @@
+//! What the controller says of itself: health, readiness, metrics.
+
+mod metrics;
+mod server;
+
+pub(crate) use metrics::Metrics;
+pub(crate) use server::{Health, serve};

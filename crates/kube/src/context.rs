@@ -1,0 +1,42 @@
+//! What every object's worker shares.
+
+use crate::admin::Metrics;
+use crate::events::Events;
+use crate::leader::Leadership;
+use crate::options::Options;
+use crate::pods;
+use crate::sources::CustomApi;
+use crate::target;
+use autoscaler_core::Timestamp;
+use autoscaler_core::state::FleetState;
+use autoscaler_runtime::decide::input::Settings;
+use autoscaler_scrape::Scraper;
+use kube::Client;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+/// What every object's worker shares.
+pub(crate) struct Context {
+    pub(crate) options: Options,
+    /// The controllers' own flags.
+    pub(crate) settings: Settings,
+    pub(crate) client: Client,
+    pub(crate) scraper: Scraper,
+    pub(crate) pods: Arc<pods::Index>,
+    pub(crate) kinds: target::Kinds,
+    pub(crate) watch: target::Watch,
+    pub(crate) custom: CustomApi,
+    pub(crate) events: Events,
+    pub(crate) metrics: Metrics,
+    /// None where there is one controller only.
+    pub(crate) leadership: Option<Leadership>,
+    /// What each object remembers, by uid, for the next leader.
+    pub(crate) memories: Mutex<BTreeMap<String, (Timestamp, FleetState)>>,
+}
+
+impl Context {
+    /// Whether this controller may write now. Asked before each write, and not only at the tick's begin.
+    pub(crate) fn may_write(&self) -> bool {
+        self.leadership.as_ref().is_none_or(Leadership::leads)
+    }
+}

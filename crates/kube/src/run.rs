@@ -1,0 +1,185 @@
+//! The controller, from its start to its end: connect, watch, lead, work, and let go in that order.
+
+use crate::admin::{self, Health, Metrics};
+use crate::context::Context;
+use crate::events::Events;
+use crate::leader::{Leadership, LeaseOptions};
+use crate::manager::{Manager, Streams};
+use crate::options::Options;
+use crate::{memory, pods, sources, target};
+use anyhow::Context as _;
+use autoscaler_api::PodAutoscaler;
+use autoscaler_runtime::decide::input::Settings;
+use autoscaler_scrape::{ScrapeConfig, Scraper};
+use futures_util::StreamExt;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// The memory is saved this often; what is lost with a crash is at most this much of the windows.
+const SAVE_EVERY: Duration = Duration::from_secs(30);
+
+/// Runs until `stop`.
+pub async fn run(options: Options, client: Client, stop: CancellationToken) -> anyhow::Result<()> {
+    let metrics = Metrics::default();
+    let health = Health::default();
+    let admin = admin::serve(options.health, options.metrics, health.clone(), metrics.clone(), stop.clone()).await?;
+    let admin = tokio::spawn(admin);
+    let home = options.home.clone().unwrap_or_else(|| client.default_namespace().to_owned());
+    let pods = Arc::new(pods::Index::default());
+    let selector = options.pod_selector.as_deref();
+    let watching = tokio::spawn(pods::watch(
+        client.clone(),
+        options.namespace.clone(),
+        selector.map(str::to_owned),
+        options.streaming_lists,
+        Arc::clone(&pods),
+        metrics.clone(),
+    ));
+    let version = client.apiserver_version().await.context("the API server does not answer")?;
+    tracing::info!(version = version.git_version, "connected");
+    tokio::select! {
+        () = pods.synced() => {}
+        () = stop.cancelled() => return Ok(()),
+    }
+    health.synced();
+    while !stop.is_cancelled() {
+        let leadership = if options.leader_election {
+            let lease = LeaseOptions::new(&home, &options.lease);
+            let leadership = Leadership::start(client.clone(), lease, metrics.clone());
+            tokio::select! {
+                () = leadership.wait_until_leading() => {}
+                () = stop.cancelled() => {
+                    leadership.release().await;
+                    break;
+                }
+            }
+            Some(leadership)
+        } else {
+            None
+        };
+        lead(&options, &client, &home, &pods, &metrics, leadership, &stop).await?;
+    }
+    watching.abort();
+    let _ = admin.await;
+    Ok(())
+}
+
+/// What a leader does, until it is told to stop or has lost the lease.
+async fn lead(
+    options: &Options,
+    client: &Client,
+    home: &str,
+    pods: &Arc<pods::Index>,
+    metrics: &Metrics,
+    leadership: Option<Leadership>,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let loaded = memory::load(client, home, &options.lease).await;
+    for problem in &loaded.problems {
+        tracing::warn!("memory: {problem}");
+    }
+    let context = Arc::new(Context {
+        options: options.clone(),
+        settings: Settings::default(),
+        client: client.clone(),
+        scraper: Scraper::new(ScrapeConfig { request_timeout: options.scrape_timeout, ..ScrapeConfig::default() }),
+        pods: Arc::clone(pods),
+        kinds: target::Kinds::new(client.clone()),
+        watch: target::Watch::new(client.clone(), options.namespace.clone(), metrics.clone()),
+        custom: sources::CustomApi::default(),
+        events: Events::start(client.clone(), metrics.clone()),
+        metrics: metrics.clone(),
+        leadership,
+        memories: Mutex::new(loaded.memories),
+    });
+    let working = stop.child_token();
+    let streams = streams(options, client, &context.kinds).await;
+    let mut managing = tokio::spawn(Manager::new(Arc::clone(&context), working.clone()).run(streams));
+    let mut save = tokio::time::interval(SAVE_EVERY);
+    save.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            () = lost(context.leadership.as_ref()) => {
+                tracing::warn!("the lease is lost; nothing is written any more");
+                break;
+            }
+            ended = &mut managing => {
+                ended.context("the manager ended")?;
+                return Ok(());
+            }
+            _ = save.tick() => context.save(home).await,
+        }
+    }
+    working.cancel();
+    managing.await.context("the manager ended")?;
+    context.save(home).await;
+    // What is written last is written, so the next one may begin.
+    if let Some(leadership) = context.leadership.as_ref() {
+        leadership.release().await;
+    }
+    Ok(())
+}
+
+async fn lost(leadership: Option<&Leadership>) {
+    match leadership {
+        Some(leadership) => leadership.lost().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn streams(options: &Options, client: &Client, kinds: &target::Kinds) -> Streams {
+    let objects: Api<PodAutoscaler> = api(options, client);
+    let mut config = config(options);
+    if let Some(selector) = &options.selector {
+        config = config.labels(selector);
+    }
+    let objects = watcher(objects, config).default_backoff().boxed();
+    let kind = kinds.find("autoscaling/v2", "HorizontalPodAutoscaler").await;
+    let hpas = if kind.is_ok_and(|kind| kind.resource.version == "v2") {
+        let hpas: Api<HorizontalPodAutoscaler> = api(options, client);
+        watcher(hpas, self::config(options)).default_backoff().boxed()
+    } else {
+        futures_util::stream::pending().boxed()
+    };
+    Streams { objects, hpas }
+}
+
+fn config(options: &Options) -> watcher::Config {
+    let config = watcher::Config::default();
+    if options.streaming_lists { config.streaming_lists() } else { config }
+}
+
+fn api<K>(options: &Options, client: &Client) -> Api<K>
+where
+    K: Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    match &options.namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+impl Context {
+    /// Saves what the objects remember, where this controller leads.
+    async fn save(&self, home: &str) {
+        if !self.may_write() {
+            return;
+        }
+        let memories = self.memories.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        match memory::save(&self.client, home, &self.options.lease, &memories).await {
+            Ok(bytes) => self.metrics.saved(Some(bytes)),
+            Err(why) => {
+                self.metrics.saved(None);
+                tracing::warn!("memory: {why}");
+            }
+        }
+    }
+}

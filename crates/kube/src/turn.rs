@@ -1,0 +1,216 @@
+//! One turn of one object: see its target and pods, look at its metrics, let the core decide, write what changed, and say so.
+
+use crate::clock;
+use crate::conflict::Verdict;
+use crate::context::Context;
+use crate::look::Eyes;
+use crate::observe;
+use crate::plan::Plan;
+use crate::pods::{self, PodView, Startup};
+use crate::status::{Facts, Wrote};
+use crate::target::{ScaleTarget, ScaleView, TargetError};
+use crate::voice::Voice;
+use crate::worker::Assignment;
+use autoscaler_api::resolve;
+use autoscaler_api::resolved::ResolvedAutoscaler;
+use autoscaler_api::v1alpha1::{ScalingStrategy, ScheduledBounds};
+use autoscaler_core::fleet::Observation;
+use autoscaler_core::observe::TargetObservation;
+use autoscaler_core::spec::{Mode, Strategy};
+use autoscaler_core::{Fleet, TargetDecision, Timestamp};
+use kube::ResourceExt;
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+
+/// One object's turns, and what it remembers between them.
+pub(crate) struct Turns {
+    context: Arc<Context>,
+    assignment: Arc<Assignment>,
+    /// What the manifest asks for; else every reason why it cannot be acted upon.
+    read: Result<(ResolvedAutoscaler, Plan), String>,
+    fleet: Fleet,
+    eyes: Eyes,
+    /// The target as it was read last.
+    scale: Option<ScaleView>,
+    /// The pods of the last turn, for the samples between.
+    seen: Option<TargetObservation>,
+    voice: Voice,
+    startup: Startup,
+}
+
+impl Turns {
+    /// Begins where the memory of the object left off.
+    pub(crate) fn new(context: Arc<Context>, assignment: Arc<Assignment>) -> Self {
+        let read = read(&context, &assignment);
+        let mut fleet = Fleet::new(specs(&read), Vec::new());
+        let uid = assignment.object.uid().unwrap_or_default();
+        let saved = context.memories.lock().unwrap_or_else(PoisonError::into_inner).get(&uid).cloned();
+        if let Some((_, state)) = saved {
+            fleet.resume(state);
+        }
+        let eyes = Eyes::new(context.options.interval);
+        let voice = Voice::new(&context, &assignment.object);
+        Self { context, assignment, read, fleet, eyes, scale: None, seen: None, voice, startup: Startup::default() }
+    }
+
+    /// Takes a changed object; what it remembers stays.
+    pub(crate) fn assign(&mut self, assignment: Arc<Assignment>) {
+        if assignment.object.spec.scale_target_ref != self.assignment.object.spec.scale_target_ref {
+            self.scale = None;
+        }
+        self.assignment = assignment;
+        self.read = read(&self.context, &self.assignment);
+        self.fleet.configure(specs(&self.read));
+    }
+
+    /// The object is gone: its replicas stay as they are.
+    pub(crate) fn gone(&self) {
+        let object = &self.assignment.object;
+        self.context.metrics.gone(&object.namespace().unwrap_or_default(), &object.name_any());
+        let mut memories = self.context.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        memories.remove(&object.uid().unwrap_or_default());
+    }
+
+    /// A sample between ticks, of what was read last: Knative's windows want one a second.
+    pub(crate) fn sample(&mut self, now: Timestamp) {
+        let Ok((_, plan)) = &self.read else { return };
+        let Some(seen) = self.seen.as_mut().filter(|_| matches!(plan.spec.strategy, Strategy::Kpa(_))) else { return };
+        observe::refresh(seen, plan, &self.eyes, now);
+        let observation = Observation { targets: BTreeMap::from([(plan.spec.name.clone(), seen.clone())]), plan: None };
+        self.fleet.record(now, &observation);
+    }
+
+    /// A tick.
+    pub(crate) async fn turn(&mut self, now: Timestamp) {
+        let object = Arc::clone(&self.assignment.object);
+        let mut facts = Facts { generation: object.metadata.generation, ..Facts::default() };
+        match &self.read {
+            Err(why) => facts.invalid = Some(why.clone()),
+            Ok(_) => self.act(now, &mut facts).await,
+        }
+        self.voice.say(&self.context, &object, &facts, now).await;
+    }
+
+    async fn act(&mut self, now: Timestamp, facts: &mut Facts) {
+        let Ok((resolved, plan)) = self.read.clone() else { return };
+        facts.conflict = match (&self.assignment.verdict, &self.assignment.rival) {
+            (Verdict::Taken(owner), _) => Some(format!("PodAutoscaler {owner} is older and scales the same target")),
+            (Verdict::Free, Some(hpa)) if plan.spec.mode == Mode::Apply => {
+                Some(format!("HorizontalPodAutoscaler {hpa} scales the same target"))
+            }
+            _ => None,
+        };
+        if facts.conflict.is_some() {
+            return;
+        }
+        if resolved.strategy == ScalingStrategy::Hpa {
+            facts.unable =
+                Some(("NotSupported", "the strategy HPA is not carried out by this controller yet".to_owned()));
+            return;
+        }
+        let namespace = self.assignment.object.namespace().unwrap_or_default();
+        let (target, view) = match self.target(&namespace, &resolved).await {
+            Ok(found) => found,
+            Err(error) => {
+                facts.unable = Some(("FailedGetScale", error.to_string()));
+                return;
+            }
+        };
+        let views = self.context.pods.select(&namespace, &view.selector);
+        self.startup.see(&views);
+        let replicas = pods::replicas(&views, view.replicas);
+        let selector = view.selector.to_string();
+        self.eyes.look(&self.context, &namespace, &selector, &plan, &replicas.serving).await;
+        // Looking takes time, and what is decided is decided of now.
+        let now = clock::now().max(now);
+        let mut seen = observe::observation(&view, replicas.pods);
+        observe::refresh(&mut seen, &plan, &self.eyes, now);
+        let name = plan.spec.name.clone();
+        let observation = Observation { targets: BTreeMap::from([(name.clone(), seen.clone())]), plan: None };
+        let decision = self.fleet.step(now, &observation).targets.remove(&name);
+        facts.replicas = Some(view.replicas);
+        facts.metrics = observe::shown(&seen, &plan);
+        facts.bounds = Some(bounds(&plan, now));
+        self.seen = Some(seen);
+        let Some(decision) = decision else { return };
+        self.context.metrics.decided(&namespace, &name, resolved.strategy.as_str(), &decision);
+        if plan.spec.mode == Mode::Apply && decision.desired != view.replicas {
+            facts.wrote = self.write(&target, &view, &decision, &views).await;
+        }
+        facts.decision = Some(decision);
+        let uid = self.assignment.object.uid().unwrap_or_default();
+        self.context.memories.lock().unwrap_or_else(PoisonError::into_inner).insert(uid, (now, self.fleet.state()));
+        let stuck = pods::stuck(&views, plan.spec.pending_deadline, now);
+        self.voice.stuck(&self.context, &stuck);
+    }
+
+    /// The target; read anew only where it may have changed.
+    async fn target(
+        &mut self,
+        namespace: &str,
+        resolved: &ResolvedAutoscaler,
+    ) -> Result<(ScaleTarget, ScaleView), TargetError> {
+        let given = &resolved.target;
+        let kind = self.context.kinds.find(&given.api_version, &given.kind).await?;
+        let revision = self.context.watch.revision(&kind, namespace, &given.name);
+        let target = ScaleTarget::of(&self.context.client, namespace, kind, given)?;
+        if let (Some(known), Some(revision)) = (&self.scale, &revision)
+            && known.revision.as_ref() == Some(revision)
+        {
+            return Ok((target, known.clone()));
+        }
+        self.scale = None;
+        let view = target.get().await?;
+        self.scale = Some(view.clone());
+        Ok((target, view))
+    }
+
+    async fn write(
+        &mut self,
+        target: &ScaleTarget,
+        view: &ScaleView,
+        decision: &TargetDecision,
+        _views: &[Arc<PodView>],
+    ) -> Wrote {
+        let (from, to) = (view.replicas, decision.desired);
+        if !self.context.may_write() {
+            return Wrote::Failed(from, to, "this controller does not hold the lease".to_owned());
+        }
+        // Whatever becomes of it, the count has to be read again.
+        self.scale = None;
+        match target.set(view, to).await {
+            Ok(()) => {
+                self.context.metrics.wrote("ok");
+                tracing::info!(autoscaler = self.assignment.object.name_any(), from, to, decision.reason, "scaled");
+                Wrote::Scaled(from, to)
+            }
+            Err(error) => {
+                self.context.metrics.wrote(error.kind());
+                Wrote::Failed(from, to, error.to_string())
+            }
+        }
+    }
+}
+
+fn read(context: &Context, assignment: &Assignment) -> Result<(ResolvedAutoscaler, Plan), String> {
+    let resolved = resolve(&assignment.object).map_err(|found| {
+        let errors: Vec<String> = found.iter().filter(|one| one.is_error()).map(ToString::to_string).collect();
+        errors.join("; ")
+    })?;
+    let plan = Plan::of(&resolved, &context.settings).map_err(|error| error.0.join("; "))?;
+    Ok((resolved, plan))
+}
+
+fn specs(read: &Result<(ResolvedAutoscaler, Plan), String>) -> Vec<autoscaler_core::Spec> {
+    read.iter().map(|(_, plan)| plan.spec.clone()).collect()
+}
+
+fn bounds(plan: &Plan, now: Timestamp) -> ScheduledBounds {
+    let effective = plan.spec.schedules.effective(now, plan.spec.bounds);
+    let int = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
+    ScheduledBounds {
+        active_schedule: effective.active.map(|schedule| schedule.name.clone()),
+        effective_min_replicas: int(effective.bounds.min),
+        effective_max_replicas: int(effective.bounds.max),
+    }
+}
