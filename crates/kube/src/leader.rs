@@ -7,6 +7,7 @@
 
 use crate::admin::Metrics;
 use crate::clock;
+use crate::said::said;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{ObjectMeta, PostParams};
@@ -174,7 +175,7 @@ impl Election {
             Ok(Some(lease)) => lease,
             Ok(None) => return self.create().await,
             Err(error) => {
-                tracing::warn!(%error, "the lease cannot be read");
+                tracing::warn!("the lease cannot be read: {}", said(&error));
                 return None;
             }
         };
@@ -204,7 +205,7 @@ impl Election {
             Ok(_) => Some(true),
             Err(kube::Error::Api(status)) if status.code == 409 => Some(false),
             Err(error) => {
-                tracing::warn!(%error, "the lease cannot be made");
+                tracing::warn!("the lease cannot be made: {}", said(&error));
                 None
             }
         }
@@ -220,7 +221,7 @@ impl Election {
                 if taken { Some(false) } else { None }
             }
             Err(error) => {
-                tracing::warn!(%error, "the lease cannot be renewed");
+                tracing::warn!("the lease cannot be renewed: {}", said(&error));
                 None
             }
         }

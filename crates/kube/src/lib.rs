@@ -17,6 +17,7 @@ mod options;
 mod plan;
 mod pods;
 mod run;
+mod said;
 mod secrets;
 mod sources;
 mod status;

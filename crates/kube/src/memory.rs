@@ -1,6 +1,7 @@
 //! What the objects remember (windows, recommendations, changes), kept in ConfigMaps, so that a restart or a change of leader
 //! decides as if there had been none. What cannot be used is reported and left out: the object then begins as a fresh one does.
 
+use crate::said::said;
 use autoscaler_core::Timestamp;
 use autoscaler_core::state::FleetState;
 use flate2::Compression;
@@ -63,7 +64,7 @@ pub(crate) async fn load(client: &Client, namespace: &str, name: &str) -> Loaded
             Ok(Ok(Some(config))) => config,
             Ok(Ok(None)) => continue,
             Ok(Err(error)) => {
-                loaded.problems.push(format!("{name}: {error}"));
+                loaded.problems.push(format!("{name}: {}", said(&error)));
                 continue;
             }
             Err(_) => {
@@ -103,7 +104,9 @@ pub(crate) async fn save(client: &Client, namespace: &str, name: &str, memories:
         };
         let params = PatchParams::apply(MANAGER).force();
         let written = tokio::time::timeout(DEADLINE, api.patch(&name, &params, &Patch::Apply(&config))).await;
-        written.map_err(|_| format!("{name}: was not written in time"))?.map_err(|error| format!("{name}: {error}"))?;
+        written
+            .map_err(|_| format!("{name}: was not written in time"))?
+            .map_err(|error| format!("{name}: {}", said(&error)))?;
     }
     Ok(bytes)
 }

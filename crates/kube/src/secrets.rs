@@ -1,5 +1,6 @@
 //! Credentials and trust of a source, from Secrets of the object's namespace. Must not log what it reads.
 
+use crate::said::said;
 use autoscaler_api::v1alpha1::{SecretKeyRef, Tls};
 use autoscaler_scrape::{Access, Auth, MAX_SECRET_BYTES, Secret, TlsOptions};
 use k8s_openapi::api::core::v1::Secret as KubeSecret;
@@ -42,7 +43,7 @@ async fn value(client: &Client, namespace: &str, from: &SecretKeyRef, default: &
     let secret = tokio::time::timeout(DEADLINE, api.get_opt(name))
         .await
         .map_err(|_| format!("Secret {name}: was not read in time"))?
-        .map_err(|error| format!("Secret {name}: {error}"))?
+        .map_err(|error| format!("Secret {name}: {}", said(&error)))?
         .ok_or_else(|| format!("Secret {name}: is not in namespace {namespace}"))?;
     let bytes = secret.data.unwrap_or_default().remove(key).map(|bytes| bytes.0);
     let bytes = bytes.ok_or_else(|| format!("Secret {name}: has no key {key:?}"))?;

@@ -148,17 +148,16 @@ fn conditions(before: &PodAutoscalerStatus, status: &PodAutoscalerStatus, facts:
             observed_generation: facts.generation,
         });
     };
-    let none = String::new;
     match &facts.invalid {
         Some(why) => say("ValidSpec", false, "InvalidSpec", why.clone()),
-        None => say("ValidSpec", true, "AsExpected", none()),
+        None => say("ValidSpec", true, "AsExpected", "the manifest can be acted upon".to_owned()),
     }
     match &facts.conflict {
         Some(who) => {
             say("Conflict", true, "TargetTaken", who.clone());
             say("MultiPodAutoscalerConflict", false, "MultiPodAutoscalerConflict", who.clone());
         }
-        None => say("Conflict", false, "NoConflict", none()),
+        None => say("Conflict", false, "NoConflict", "nobody else scales the target".to_owned()),
     }
     let able = match (&facts.invalid, &facts.conflict, &facts.unable, &facts.wrote) {
         (Some(_), ..) => {
@@ -178,7 +177,7 @@ fn conditions(before: &PodAutoscalerStatus, status: &PodAutoscalerStatus, facts:
             false
         }
         (None, None, None, _) => {
-            say("AbleToScale", true, "SucceededGetScale", none());
+            say("AbleToScale", true, "SucceededGetScale", "the target was found".to_owned());
             true
         }
     };
@@ -187,12 +186,14 @@ fn conditions(before: &PodAutoscalerStatus, status: &PodAutoscalerStatus, facts:
         match (paused, decision.recommendation) {
             (true, _) => say("ScalingActive", false, "ScalingDisabled", decision.reason.clone()),
             (false, None) => say("ScalingActive", false, "FailedGetMetrics", decision.reason.clone()),
-            (false, Some(_)) => say("ScalingActive", true, "ValidMetricFound", none()),
+            (false, Some(_)) => say("ScalingActive", true, "ValidMetricFound", "metrics can be read".to_owned()),
         }
         let bound = decision.trail.iter().rev().find(|step| step.stage == Stage::Bounds && step.before != step.after);
         match bound {
             Some(step) => say("ScalingLimited", true, "Bounded", step.detail.clone()),
-            None => say("ScalingLimited", false, "DesiredWithinRange", none()),
+            None => {
+                say("ScalingLimited", false, "DesiredWithinRange", "the desired count is within the bounds".to_owned())
+            }
         }
     }
     let (desired, actual) = (status.desired_scale, status.actual_scale);
@@ -204,6 +205,8 @@ fn conditions(before: &PodAutoscalerStatus, status: &PodAutoscalerStatus, facts:
     };
     say("Ready", ready, reason, format!("desired={desired}, actual={actual}"));
     for (type_, state, reason, message) in &facts.mirrored {
+        // The server asks for a message.
+        let message = if message.is_empty() { reason } else { message };
         say(type_, state == "True", reason, message.clone());
     }
     found

@@ -3,6 +3,7 @@
 use crate::clock;
 use crate::context::Context;
 use crate::pods::Stuck;
+use crate::said::said;
 use crate::status::{self, Facts, Wrote};
 use crate::target::MANAGER;
 use autoscaler_api::PodAutoscaler;
@@ -77,7 +78,9 @@ impl Voice {
                 self.written = Some(Instant::now());
             }
             // It is tried again at the next tick.
-            Ok(Err(error)) => tracing::warn!(autoscaler = object.name_any(), %error, "the status was not written"),
+            Ok(Err(error)) => {
+                tracing::warn!(autoscaler = object.name_any(), "the status was not written: {}", said(&error))
+            }
             Err(_) => tracing::warn!(autoscaler = object.name_any(), "the status was not written in time"),
         }
     }

@@ -1,5 +1,6 @@
 //! Why a target cannot be read or written, told apart by what is to be done about it.
 
+use crate::said::said;
 use std::time::Duration;
 
 /// Why a target cannot be read or written.
@@ -37,7 +38,7 @@ pub(crate) enum TargetError {
 impl TargetError {
     /// What a request's failure means for `object`, such as `Deployment n/a`.
     pub(crate) fn of(error: &kube::Error, object: &str) -> Self {
-        let kube::Error::Api(status) = error else { return Self::Unavailable(error.to_string()) };
+        let kube::Error::Api(status) = error else { return Self::Unavailable(said(error)) };
         match status.code {
             404 => Self::NotFound(object.to_owned()),
             403 => Self::Forbidden(status.message.clone()),
@@ -46,7 +47,7 @@ impl TargetError {
                 let seconds = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
                 Self::Throttled((seconds > 0).then(|| Duration::from_secs(u64::from(seconds))))
             }
-            _ => Self::Unavailable(status.message.clone()),
+            _ => Self::Unavailable(said(error)),
         }
     }
 

@@ -1,0 +1,224 @@
+//! A cluster with the CRD, a fake kubelet, engines on the pods' addresses, and the controller under test.
+
+use super::GUARD;
+use super::kubelet::Kubelet;
+use super::plane::{ADMIN, Plane};
+use autoscaler_api::PodAutoscaler;
+use autoscaler_kube::Options;
+use axum::Router;
+use axum::routing::get;
+use futures_util::StreamExt;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::PostParams;
+use kube::runtime::wait::{await_condition, conditions};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, ResourceExt};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
+
+/// A cluster for one test.
+pub(crate) struct Cluster {
+    pub(crate) plane: Plane,
+    pub(crate) client: Client,
+    pub(crate) engines: Engines,
+    _kubelet: Kubelet,
+    _engines: AbortHandle,
+}
+
+/// The engines on the pods' addresses: all of them print what is set here.
+#[derive(Clone, Default)]
+pub(crate) struct Engines(Arc<Mutex<BTreeMap<String, f64>>>);
+
+impl Engines {
+    /// What the pods of a Deployment print as `num_requests_running`, each.
+    pub(crate) fn set(&self, app: &str, running: f64) {
+        self.0.lock().unwrap().insert(app.to_owned(), running);
+    }
+
+    fn page(&self, app: &str) -> String {
+        let running = self.0.lock().unwrap().get(app).copied().unwrap_or(0.0);
+        format!("# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running{{model_name=\"m\"}} {running}\n")
+    }
+}
+
+/// A controller that runs in this process; ends in peace when asked, and at once when dropped.
+pub(crate) struct Controller {
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<anyhow::Result<()>>,
+}
+
+impl Controller {
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        tokio::time::timeout(GUARD, self.task).await.unwrap().unwrap().unwrap();
+    }
+
+    /// Ends it as a crash does.
+    pub(crate) fn kill(self) {
+        self.task.abort();
+    }
+}
+
+/// What tests run the controller with: everything faster than in life.
+pub(crate) fn quick() -> Options {
+    let any = "127.0.0.1:0".parse().unwrap();
+    Options { interval: Duration::from_millis(500), health: any, metrics: any, ..Options::default() }
+}
+
+impl Cluster {
+    /// Starts one; none where there is no control plane.
+    pub(crate) async fn start() -> Option<Self> {
+        let plane = Plane::start().await?;
+        let client = plane.client(ADMIN).await;
+        install_crd(&client).await;
+        let kubelet = Kubelet::start(client.clone()).await;
+        let engines = Engines::default();
+        let serving = tokio::spawn(serve(client.clone(), engines.clone())).abort_handle();
+        Some(Self { plane, client, engines, _kubelet: kubelet, _engines: serving })
+    }
+
+    /// Runs a controller.
+    pub(crate) async fn controller(&self, options: Options) -> Controller {
+        let stop = CancellationToken::new();
+        let client = self.plane.client(ADMIN).await;
+        let task = tokio::spawn(autoscaler_kube::run(options, client, stop.clone()));
+        Controller { stop, task }
+    }
+
+    /// Makes a Deployment; its pods have these annotations.
+    pub(crate) async fn deployment(&self, name: &str, replicas: i32, annotations: Value) {
+        let object = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
+            "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": {
+                "metadata": {"labels": {"app": name}, "annotations": annotations},
+                "spec": {"containers": [{"name": "c", "image": "i"}]}}},
+        });
+        self.deployments().create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
+    }
+
+    pub(crate) fn deployments(&self) -> Api<Deployment> {
+        Api::namespaced(self.client.clone(), "default")
+    }
+
+    pub(crate) fn autoscalers(&self) -> Api<PodAutoscaler> {
+        Api::namespaced(self.client.clone(), "default")
+    }
+
+    /// Makes a `PodAutoscaler` of a Deployment of the same name, that wants four running requests a replica.
+    pub(crate) async fn autoscaler(&self, name: &str, strategy: &str, more: Value) {
+        let mut object = json!({
+            "apiVersion": "autoscaling.aibrix.ai/v1alpha1", "kind": "PodAutoscaler",
+            "metadata": {"name": name, "annotations": {"autoscaling.aibrix.ai/scale-down-cooldown-window": "2s"}},
+            "spec": {"scalingStrategy": strategy, "minReplicas": 1, "maxReplicas": 5,
+                "observeWindowSeconds": 2, "panicWindowSeconds": 1,
+                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+                "metricsSources": [{"metricSourceType": "pod", "protocolType": "http", "port": "8000", "path": "/metrics",
+                    "targetMetric": "num_requests_running", "targetValue": "4"}]},
+        });
+        for (key, value) in more.as_object().into_iter().flatten() {
+            object["spec"][key] = value.clone();
+        }
+        self.autoscalers().create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
+    }
+
+    /// Waits until a Deployment wants so many replicas.
+    pub(crate) async fn wants(&self, name: &str, replicas: i32) {
+        let wants = move |object: Option<&Deployment>| {
+            object.and_then(|object| object.spec.as_ref()?.replicas) == Some(replicas)
+        };
+        self.until(&format!("{name} wants {replicas}"), await_condition(self.deployments(), name, wants)).await;
+    }
+
+    /// Waits until so many replicas of a Deployment are ready, and no others exist.
+    pub(crate) async fn ready(&self, name: &str, replicas: i32) {
+        let is = move |object: Option<&Deployment>| {
+            let status = object.and_then(|object| object.status.as_ref());
+            status.is_some_and(|status| (status.ready_replicas, status.replicas) == (Some(replicas), Some(replicas)))
+        };
+        self.until(&format!("{name} has {replicas} ready"), await_condition(self.deployments(), name, is)).await;
+    }
+
+    /// Waits until a condition of a `PodAutoscaler` has a status and a reason.
+    pub(crate) async fn condition(&self, name: &str, kind: &str, status: &str, reason: &str) -> String {
+        let (kind, status, reason) = (kind.to_owned(), status.to_owned(), reason.to_owned());
+        let find = move |object: &PodAutoscaler| {
+            let found = object.status.as_ref()?.conditions.as_ref()?.iter().find(|one| one.type_ == kind)?.clone();
+            (found.status == status && found.reason == reason).then_some(found.message)
+        };
+        let holds = find.clone();
+        let is = move |object: Option<&PodAutoscaler>| object.and_then(&holds).is_some();
+        let what = format!("a condition of {name}");
+        let object = self.until(&what, await_condition(self.autoscalers(), name, is)).await;
+        object.as_ref().and_then(find).unwrap()
+    }
+
+    #[track_caller]
+    fn until<T>(
+        &self,
+        what: &str,
+        condition: impl Future<Output = Result<T, kube::runtime::wait::Error>>,
+    ) -> impl Future<Output = T> {
+        let what = what.to_owned();
+        let place = std::panic::Location::caller();
+        async move {
+            match tokio::time::timeout(GUARD, condition).await {
+                Ok(found) => found.unwrap(),
+                Err(_) => panic!("{place}: it did not come to this: {what}; {}", self.story().await),
+            }
+        }
+    }
+
+    async fn story(&self) -> String {
+        let mut story = String::new();
+        for object in self.autoscalers().list(&Default::default()).await.into_iter().flatten() {
+            let status = serde_json::to_string_pretty(&object.status).unwrap_or_default();
+            story += &format!("\n{}: {status}", object.name_any());
+        }
+        story
+    }
+}
+
+async fn install_crd(client: &Client) {
+    let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let crd: Value = serde_saphyr::from_str(&autoscaler_api::crd::crd_yaml()).unwrap();
+    let name = crd["metadata"]["name"].as_str().unwrap().to_owned();
+    // Older servers drop rules in CEL, and refuse to apply them.
+    crds.create(&PostParams::default(), &serde_json::from_value(crd).unwrap()).await.unwrap();
+    let established = await_condition(crds, &name, conditions::is_crd_established());
+    tokio::time::timeout(GUARD, established).await.unwrap().unwrap();
+}
+
+/// Serves a metrics page at each pod's address, while it has one.
+async fn serve(client: Client, engines: Engines) {
+    let all: Api<Pod> = Api::all(client);
+    let mut pods = std::pin::pin!(watcher(all, watcher::Config::default()).default_backoff().touched_objects());
+    let mut known: BTreeMap<String, AbortHandle> = BTreeMap::new();
+    while let Some(pod) = pods.next().await {
+        let Ok(pod) = pod else { continue };
+        let Some(ip) = pod.status.as_ref().and_then(|status| status.pod_ip.clone()) else { continue };
+        if pod.metadata.deletion_timestamp.is_some() {
+            known.remove(&ip).inspect(AbortHandle::abort);
+            continue;
+        }
+        if known.contains_key(&ip) || pod.annotations().contains_key("test/silent") {
+            continue;
+        }
+        let (engines, app) = (engines.clone(), pod.labels().get("app").cloned().unwrap_or_default());
+        let hangs = pod.annotations().contains_key("test/hangs");
+        let page = get(async move || {
+            if hangs {
+                std::future::pending::<()>().await;
+            }
+            engines.page(&app)
+        });
+        let listener = tokio::net::TcpListener::bind(format!("{ip}:8000")).await.unwrap();
+        let app = Router::new().route("/metrics", page);
+        known.insert(ip, tokio::spawn(async move { axum::serve(listener, app).await }).abort_handle());
+    }
+}

@@ -1,0 +1,106 @@
+//! A kubelet without a machine: binds pods to its one node, and reports them as running after a while. Annotations of a pod
+//! say otherwise: `test/mode: Pending`, `NotReady` or `Failed`, and `test/ready-after` in seconds.
+
+use futures_util::StreamExt;
+use k8s_openapi::api::core::v1::{Binding, Node, ObjectReference, Pod};
+use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, ResourceExt};
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tokio::task::AbortHandle;
+
+/// Ends with the value.
+pub(crate) struct Kubelet(AbortHandle);
+
+impl Drop for Kubelet {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+const NODE: &str = "node";
+
+impl Kubelet {
+    /// Begins to see to all pods.
+    pub(crate) async fn start(client: Client) -> Self {
+        let nodes: Api<Node> = Api::all(client.clone());
+        let node =
+            Node { metadata: ObjectMeta { name: Some(NODE.to_owned()), ..ObjectMeta::default() }, ..Node::default() };
+        nodes.create(&PostParams::default(), &node).await.unwrap();
+        Self(tokio::spawn(serve(client)).abort_handle())
+    }
+}
+
+async fn serve(client: Client) {
+    let all: Api<Pod> = Api::all(client.clone());
+    let mut pods = std::pin::pin!(watcher(all, watcher::Config::default()).default_backoff().applied_objects());
+    let mut done: BTreeSet<(String, &str)> = BTreeSet::new();
+    while let Some(pod) = pods.next().await {
+        let Ok(pod) = pod else { continue };
+        let step = step(&pod);
+        let fresh = step.is_some_and(|step| done.insert((pod.uid().unwrap_or_default(), step)));
+        if let Some(step) = step.filter(|_| fresh) {
+            tokio::spawn(carry_out(client.clone(), pod, step));
+        }
+    }
+}
+
+fn step(pod: &Pod) -> Option<&'static str> {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    let bound = pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
+    match (pod.metadata.deletion_timestamp.is_some(), bound, phase) {
+        (true, ..) => Some("remove"),
+        (false, false, _) => Some("bind"),
+        (false, true, Some("Pending")) => Some("run"),
+        _ => None,
+    }
+}
+
+async fn carry_out(client: Client, pod: Pod, step: &'static str) {
+    let (name, namespace) = (pod.name_any(), pod.namespace().unwrap_or_default());
+    let pods: Api<Pod> = Api::namespaced(client.clone(), &namespace);
+    let annotation = |key: &str| pod.annotations().get(key).cloned();
+    match step {
+        "remove" => {
+            let uid = Preconditions { uid: pod.uid(), resource_version: None };
+            let _ = pods.delete(&name, &DeleteParams::default().grace_period(0).preconditions(uid)).await;
+        }
+        "bind" => {
+            let target = ObjectReference {
+                kind: Some("Node".to_owned()),
+                name: Some(NODE.to_owned()),
+                ..ObjectReference::default()
+            };
+            let metadata = ObjectMeta { name: Some(name.clone()), namespace: Some(namespace), ..ObjectMeta::default() };
+            let body = Binding { metadata, target };
+            let _ =
+                pods.create_subresource::<_, serde_json::Value>("binding", &name, &PostParams::default(), &body).await;
+        }
+        _ => {
+            let mode = annotation("test/mode").unwrap_or_default();
+            if mode == "Pending" {
+                return;
+            }
+            let after = annotation("test/ready-after").and_then(|text| text.parse().ok()).unwrap_or(0.0);
+            tokio::time::sleep(Duration::from_secs_f64(after)).await;
+            let ready = if mode == "NotReady" || mode == "Failed" { "False" } else { "True" };
+            let phase = if mode == "Failed" { "Failed" } else { "Running" };
+            let now = jiff::Timestamp::now().to_string();
+            let condition = |kind: &str| json!({ "type": kind, "status": ready, "lastTransitionTime": now });
+            let status = json!({ "status": { "phase": phase, "podIP": address(), "startTime": now,
+                "conditions": [condition("Ready"), condition("ContainersReady")] } });
+            let _ = pods.patch_status(&name, &PatchParams::default(), &Patch::Merge(status)).await;
+        }
+    }
+}
+
+/// An address of this machine that no other pod has, of this or another test's cluster.
+fn address() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let next = NEXT.fetch_add(1, Ordering::Relaxed);
+    let process = std::process::id() % 200;
+    format!("127.{}.{}.{}", 10 + process, next / 250, next % 250 + 1)
+}
