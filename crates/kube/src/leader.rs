@@ -36,16 +36,16 @@ pub(crate) struct LeaseOptions {
 }
 
 impl LeaseOptions {
-    /// client-go's times: 15, 10 and 2 seconds.
-    pub(crate) fn new(namespace: &str, name: &str) -> Self {
+    /// client-go's times where `duration` is 15 s: 10 s to renew, and an attempt every 2 s.
+    pub(crate) fn new(namespace: &str, name: &str, duration: Duration) -> Self {
         let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "controller".to_owned());
         Self {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
             identity: format!("{host}_{:016x}", rand::random::<u64>()),
-            duration: Duration::from_secs(15),
-            renew_deadline: Duration::from_secs(10),
-            retry: Duration::from_secs(2),
+            duration,
+            renew_deadline: duration * 2 / 3,
+            retry: duration * 2 / 15,
         }
     }
 }

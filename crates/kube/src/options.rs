@@ -23,6 +23,8 @@ pub struct Options {
     pub home: Option<String>,
     /// The lease's name; it also names the memory, so that shards have their own.
     pub lease: String,
+    /// How long others wait after the leader's last renewal before they take the lease.
+    pub lease_duration: Duration,
     /// Health and readiness.
     pub health: SocketAddr,
     /// The controller's own metrics.
@@ -44,6 +46,7 @@ impl Default for Options {
             leader_election: true,
             home: None,
             lease: "aibrix-autoscaler".to_owned(),
+            lease_duration: Duration::from_secs(15),
             health: SocketAddr::from(([0, 0, 0, 0], 8081)),
             metrics: SocketAddr::from(([0, 0, 0, 0], 8080)),
             deletion_cost: true,

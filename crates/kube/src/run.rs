@@ -50,7 +50,7 @@ pub async fn run(options: Options, client: Client, stop: CancellationToken) -> a
     health.synced();
     while !stop.is_cancelled() {
         let leadership = if options.leader_election {
-            let lease = LeaseOptions::new(&home, &options.lease);
+            let lease = LeaseOptions::new(&home, &options.lease, options.lease_duration);
             let leadership = Leadership::start(client.clone(), lease, metrics.clone());
             tokio::select! {
                 () = leadership.wait_until_leading() => {}

@@ -39,6 +39,9 @@ pub(crate) struct ControllerArgs {
     /// The name of the lease, and of what is remembered
     #[arg(long, value_name = "NAME", default_value = "aibrix-autoscaler")]
     lease: String,
+    /// How long others wait after the leader's last renewal; the leader stops after two thirds of it
+    #[arg(long, value_name = "TIME", value_parser = span, default_value = "15s")]
+    lease_duration: Duration,
     /// Where the lease and the memory are; the controller's own namespace where absent
     #[arg(long, value_name = "NAME")]
     lease_namespace: Option<String>,
@@ -71,6 +74,7 @@ pub(crate) fn run(args: ControllerArgs) -> anyhow::Result<ExitCode> {
             leader_election: !args.no_leader_election,
             home: args.lease_namespace,
             lease: args.lease,
+            lease_duration: args.lease_duration,
             health: args.health,
             metrics: args.metrics,
             deletion_cost: !args.no_deletion_cost,

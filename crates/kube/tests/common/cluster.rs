@@ -10,8 +10,9 @@ use axum::routing::get;
 use futures_util::StreamExt;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::PostParams;
+use kube::api::{ListParams, PostParams};
 use kube::runtime::wait::{await_condition, conditions};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
@@ -19,6 +20,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::runtime::Runtime;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +29,7 @@ pub(crate) struct Cluster {
     pub(crate) plane: Plane,
     pub(crate) client: Client,
     pub(crate) engines: Engines,
-    _kubelet: Kubelet,
+    pub(crate) kubelet: Kubelet,
     _engines: AbortHandle,
 }
 
@@ -47,21 +49,41 @@ impl Engines {
     }
 }
 
-/// A controller that runs in this process; ends in peace when asked, and at once when dropped.
+/// The counts that a Deployment wanted, in order, without repetitions.
+#[derive(Clone)]
+pub(crate) struct Sizes(Arc<Mutex<Vec<i32>>>);
+
+impl Sizes {
+    pub(crate) fn sizes(&self) -> Vec<i32> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+/// A controller with a runtime of its own, so that it can crash with everything that it has begun.
 pub(crate) struct Controller {
     stop: CancellationToken,
+    runtime: Option<Runtime>,
     task: tokio::task::JoinHandle<anyhow::Result<()>>,
 }
 
 impl Controller {
-    pub(crate) async fn stop(self) {
+    /// Ends it as SIGTERM does.
+    pub(crate) async fn stop(mut self) {
         self.stop.cancel();
-        tokio::time::timeout(GUARD, self.task).await.unwrap().unwrap().unwrap();
+        tokio::time::timeout(GUARD, &mut self.task).await.unwrap().unwrap().unwrap();
     }
 
-    /// Ends it as a crash does.
+    /// Ends it as SIGKILL does.
     pub(crate) fn kill(self) {
-        self.task.abort();
+        drop(self);
+    }
+}
+
+impl Drop for Controller {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
@@ -80,15 +102,18 @@ impl Cluster {
         let kubelet = Kubelet::start(client.clone()).await;
         let engines = Engines::default();
         let serving = tokio::spawn(serve(client.clone(), engines.clone())).abort_handle();
-        Some(Self { plane, client, engines, _kubelet: kubelet, _engines: serving })
+        Some(Self { plane, client, engines, kubelet, _engines: serving })
     }
 
     /// Runs a controller.
     pub(crate) async fn controller(&self, options: Options) -> Controller {
         let stop = CancellationToken::new();
-        let client = self.plane.client(ADMIN).await;
-        let task = tokio::spawn(autoscaler_kube::run(options, client, stop.clone()));
-        Controller { stop, task }
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let config = self.plane.config_of(ADMIN).await;
+        let told = stop.clone();
+        // The client's own tasks are the runtime's, too.
+        let task = runtime.spawn(async move { autoscaler_kube::run(options, Client::try_from(config)?, told).await });
+        Controller { stop, runtime: Some(runtime), task }
     }
 
     /// Makes a Deployment; its pods have these annotations.
@@ -112,6 +137,18 @@ impl Cluster {
 
     /// Makes a `PodAutoscaler` of a Deployment of the same name, that wants four running requests a replica.
     pub(crate) async fn autoscaler(&self, name: &str, strategy: &str, more: Value) {
+        self.autoscaler_with(name, strategy, more, json!({})).await;
+    }
+
+    /// The same, where there is none yet.
+    pub(crate) async fn autoscaler_once(&self, name: &str, strategy: &str) {
+        if self.autoscalers().get_opt(name).await.unwrap().is_none() {
+            self.autoscaler(name, strategy, json!({})).await;
+        }
+    }
+
+    /// The same with more annotations.
+    pub(crate) async fn autoscaler_with(&self, name: &str, strategy: &str, more: Value, annotations: Value) {
         let mut object = json!({
             "apiVersion": "autoscaling.aibrix.ai/v1alpha1", "kind": "PodAutoscaler",
             "metadata": {"name": name, "annotations": {"autoscaling.aibrix.ai/scale-down-cooldown-window": "2s"}},
@@ -123,6 +160,9 @@ impl Cluster {
         });
         for (key, value) in more.as_object().into_iter().flatten() {
             object["spec"][key] = value.clone();
+        }
+        for (key, value) in annotations.as_object().into_iter().flatten() {
+            object["metadata"]["annotations"][key] = value.clone();
         }
         self.autoscalers().create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
     }
@@ -142,6 +182,55 @@ impl Cluster {
             status.is_some_and(|status| (status.ready_replicas, status.replicas) == (Some(replicas), Some(replicas)))
         };
         self.until(&format!("{name} has {replicas} ready"), await_condition(self.deployments(), name, is)).await;
+    }
+
+    /// Waits until the controller has decided on so many replicas, anew.
+    pub(crate) async fn decided(&self, name: &str, replicas: i32) {
+        let since = jiff::Timestamp::now();
+        let is = move |object: Option<&PodAutoscaler>| {
+            let decision = object.and_then(|object| object.status.as_ref()?.last_decision.as_ref());
+            decision.is_some_and(|decision| decision.desired == replicas && decision.time.0 > since)
+        };
+        self.until(&format!("{name} is decided on"), await_condition(self.autoscalers(), name, is)).await;
+    }
+
+    /// Waits for an event about a `PodAutoscaler`.
+    pub(crate) async fn event(&self, name: &str, reason: &str) -> String {
+        let events: Api<Event> = Api::namespaced(self.client.clone(), "default");
+        let mut all = std::pin::pin!(watcher(events, watcher::Config::default()).applied_objects());
+        let find = async {
+            loop {
+                let event = all.next().await.unwrap().unwrap();
+                let about = event.regarding.and_then(|about| about.name);
+                if about.as_deref() == Some(name) && event.reason.as_deref() == Some(reason) {
+                    return event.note.unwrap_or_default();
+                }
+            }
+        };
+        tokio::time::timeout(GUARD, find).await.unwrap_or_else(|_| panic!("no event {reason} about {name}"))
+    }
+
+    /// Begins to write down how many replicas a Deployment wants.
+    pub(crate) async fn sizes(&self, name: &str) -> Sizes {
+        let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
+        let mut changes = Box::pin(watcher(self.deployments(), config).default_backoff().applied_objects());
+        let sizes = Sizes(Arc::default());
+        let seen = sizes.clone();
+        let (begun, first) = tokio::sync::oneshot::channel();
+        tokio::spawn(async move {
+            let mut begun = Some(begun);
+            while let Some(change) = changes.next().await {
+                let Some(size) = change.ok().and_then(|object| object.spec?.replicas) else { continue };
+                let mut sizes = seen.0.lock().unwrap();
+                if sizes.last() != Some(&size) {
+                    sizes.push(size);
+                }
+                drop(sizes);
+                begun.take().map(|begun| begun.send(()));
+            }
+        });
+        first.await.unwrap();
+        sizes
     }
 
     /// Waits until a condition of a `PodAutoscaler` has a status and a reason.

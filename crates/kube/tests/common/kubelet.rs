@@ -1,5 +1,5 @@
 //! A kubelet without a machine: binds pods to its one node, and reports them as running after a while. Annotations of a pod
-//! say otherwise: `test/mode: Pending`, `NotReady` or `Failed`, and `test/ready-after` in seconds.
+//! say otherwise: `test/mode: NotReady` or `Failed`, and `test/ready-after` in seconds.
 
 use futures_util::StreamExt;
 use k8s_openapi::api::core::v1::{Binding, Node, ObjectReference, Pod};
@@ -9,15 +9,22 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::AbortHandle;
 
 /// Ends with the value.
-pub(crate) struct Kubelet(AbortHandle);
+pub(crate) struct Kubelet {
+    task: AbortHandle,
+    full: Full,
+}
+
+/// The apps whose pods find no room any more.
+type Full = Arc<Mutex<BTreeSet<String>>>;
 
 impl Drop for Kubelet {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
 }
 
@@ -30,17 +37,27 @@ impl Kubelet {
         let node =
             Node { metadata: ObjectMeta { name: Some(NODE.to_owned()), ..ObjectMeta::default() }, ..Node::default() };
         nodes.create(&PostParams::default(), &node).await.unwrap();
-        Self(tokio::spawn(serve(client)).abort_handle())
+        let full = Full::default();
+        Self { task: tokio::spawn(serve(client, Arc::clone(&full))).abort_handle(), full }
+    }
+
+    /// From now on, new pods of an app stay pending.
+    pub(crate) fn no_room_for(&self, app: &str) {
+        self.full.lock().unwrap().insert(app.to_owned());
     }
 }
 
-async fn serve(client: Client) {
+async fn serve(client: Client, full: Full) {
     let all: Api<Pod> = Api::all(client.clone());
     let mut pods = std::pin::pin!(watcher(all, watcher::Config::default()).default_backoff().applied_objects());
     let mut done: BTreeSet<(String, &str)> = BTreeSet::new();
     while let Some(pod) = pods.next().await {
         let Ok(pod) = pod else { continue };
         let step = step(&pod);
+        let no_room = pod.labels().get("app").is_some_and(|app| full.lock().unwrap().contains(app));
+        if step == Some("bind") && no_room {
+            continue;
+        }
         let fresh = step.is_some_and(|step| done.insert((pod.uid().unwrap_or_default(), step)));
         if let Some(step) = step.filter(|_| fresh) {
             tokio::spawn(carry_out(client.clone(), pod, step));
@@ -81,9 +98,6 @@ async fn carry_out(client: Client, pod: Pod, step: &'static str) {
         }
         _ => {
             let mode = annotation("test/mode").unwrap_or_default();
-            if mode == "Pending" {
-                return;
-            }
             let after = annotation("test/ready-after").and_then(|text| text.parse().ok()).unwrap_or(0.0);
             tokio::time::sleep(Duration::from_secs_f64(after)).await;
             let ready = if mode == "NotReady" || mode == "Failed" { "False" } else { "True" };

@@ -144,10 +144,14 @@ impl Plane {
 
     /// A client as a user.
     pub(crate) async fn client(&self, user: &str) -> Client {
+        Client::try_from(self.config_of(user).await).unwrap()
+    }
+
+    /// What a client of a user is made of.
+    pub(crate) async fn config_of(&self, user: &str) -> kube::Config {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let options = KubeConfigOptions::default();
-        let config = kube::Config::from_custom_kubeconfig(self.config(user), &options).await.unwrap();
-        Client::try_from(config).unwrap()
+        kube::Config::from_custom_kubeconfig(self.config(user), &options).await.unwrap()
     }
 
     fn config(&self, user: &str) -> Kubeconfig {

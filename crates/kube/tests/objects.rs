@@ -1,0 +1,63 @@
+//! Objects and what becomes of them, against a real API server.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "all of it is test code")]
+
+mod common;
+
+use common::cluster::{Cluster, quick};
+use kube::api::{DeleteParams, Patch, PatchParams};
+use serde_json::json;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_object_is_answered_in_its_conditions() {
+    let Some(cluster) = Cluster::start().await else { return };
+    let controller = cluster.controller(quick()).await;
+    for name in ["taken", "paused", "opinion"] {
+        let replicas = if name == "paused" { 0 } else { 1 };
+        cluster.deployment(name, replicas, json!({})).await;
+        cluster.engines.set(name, 8.0);
+    }
+
+    // Of two on one target, the older one scales.
+    cluster.autoscaler("taken", "APA", json!({})).await;
+    let target = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "taken"});
+    cluster.condition("taken", "Conflict", "False", "NoConflict").await;
+    cluster.autoscaler("late", "APA", json!({"scaleTargetRef": target})).await;
+    let said = cluster.condition("late", "Conflict", "True", "TargetTaken").await;
+    assert_eq!(said, "PodAutoscaler taken is older and scales the same target");
+    cluster.wants("taken", 5).await;
+
+    // Once the older one is gone, the younger one scales; what was scaled stays.
+    cluster.autoscalers().delete("taken", &DeleteParams::default()).await.unwrap();
+    cluster.condition("late", "Conflict", "False", "NoConflict").await;
+    cluster.condition("late", "Ready", "True", "AsExpected").await;
+
+    // A human's zero is a pause.
+    cluster.autoscaler("paused", "APA", json!({})).await;
+    cluster.condition("paused", "ScalingActive", "False", "ScalingDisabled").await;
+
+    // One that only recommends says what it would do.
+    let seen = cluster.sizes("opinion").await;
+    cluster.autoscaler("opinion", "APA", json!({"mode": "Recommend"})).await;
+    cluster.decided("opinion", 2).await;
+    assert_eq!(seen.sizes(), [1]);
+
+    // What is not there, or cannot be meant, is said.
+    cluster.autoscaler("nowhere", "APA", json!({})).await;
+    let said = cluster.condition("nowhere", "AbleToScale", "False", "FailedGetScale").await;
+    assert_eq!(said, "Deployment nowhere does not exist");
+    cluster
+        .autoscaler("unknown", "APA", json!({"scaleTargetRef": {"apiVersion": "x.io/v1", "kind": "X", "name": "x"}}))
+        .await;
+    let said = cluster.condition("unknown", "AbleToScale", "False", "FailedGetScale").await;
+    assert!(said.starts_with("X of x.io/v1 is not known to the cluster"), "{said}");
+    cluster.autoscaler("unsound", "APA", json!({"minReplicas": 9})).await;
+    let said = cluster.condition("unsound", "ValidSpec", "False", "InvalidSpec").await;
+    assert!(said.contains("spec.minReplicas"), "{said}");
+
+    // A change counts at once.
+    let patch = json!({"spec": {"minReplicas": 1}});
+    cluster.autoscalers().patch("unsound", &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    cluster.condition("unsound", "ValidSpec", "True", "AsExpected").await;
+    controller.stop().await;
+}
