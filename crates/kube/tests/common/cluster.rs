@@ -105,11 +105,16 @@ impl Cluster {
         Some(Self { plane, client, engines, kubelet, _engines: serving })
     }
 
-    /// Runs a controller.
+    /// Runs a controller with all rights.
     pub(crate) async fn controller(&self, options: Options) -> Controller {
+        self.controller_as(ADMIN, options).await
+    }
+
+    /// Runs a controller with a user's rights.
+    pub(crate) async fn controller_as(&self, user: &str, options: Options) -> Controller {
         let stop = CancellationToken::new();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let config = self.plane.config_of(ADMIN).await;
+        let config = self.plane.config_of(user).await;
         let told = stop.clone();
         // The client's own tasks are the runtime's, too.
         let task = runtime.spawn(async move { autoscaler_kube::run(options, Client::try_from(config)?, told).await });
