@@ -64,7 +64,8 @@ fn printer_columns_begin_with_aibrixs_in_its_order() {
             ("AGE", "date", ".metadata.creationTimestamp"),
         ]
     );
-    assert!(columns[5..].iter().all(|column| column["priority"] == 1), "ours show only with -o wide");
+    assert_eq!(found[5], ("TARGETS", "string", ".status.targets"), "as `kubectl get hpa` has them");
+    assert!(columns[6..].iter().all(|column| column["priority"] == 1), "others of ours show only with -o wide");
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod sources;
 mod status;
 mod target;
 mod turn;
+mod victims;
 mod voice;
 mod worker;
 

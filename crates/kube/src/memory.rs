@@ -49,6 +49,8 @@ struct Saved {
 #[derive(Debug, Default)]
 pub(crate) struct Loaded {
     pub(crate) memories: Memories,
+    /// The shards that there are; what is in them may have to be taken out.
+    pub(crate) written: Written,
     /// What could not be used, and why.
     pub(crate) problems: Vec<String>,
 }
@@ -72,6 +74,7 @@ pub(crate) async fn load(client: &Client, namespace: &str, name: &str) -> Loaded
                 continue;
             }
         };
+        loaded.written.insert(shard, 0);
         let bytes = config.binary_data.unwrap_or_default().remove(KEY).map(|bytes| bytes.0);
         match bytes.ok_or_else(|| format!("has no {KEY}")).and_then(|bytes| unpack(&bytes)) {
             Ok(memories) => loaded.memories.extend(memories),
@@ -81,8 +84,18 @@ pub(crate) async fn load(client: &Client, namespace: &str, name: &str) -> Loaded
     loaded
 }
 
-/// Saves what the objects remember; answers how many bytes it took. Objects beyond a shard's size are left out, and said.
-pub(crate) async fn save(client: &Client, namespace: &str, name: &str, memories: &Memories) -> Result<usize, String> {
+/// What each shard was written with last, as a hash; a shard that never held anything is not made.
+pub(crate) type Written = BTreeMap<u64, u64>;
+
+/// Saves what the objects remember, where it has changed; answers how many bytes it is. Objects beyond a shard's size are left
+/// out, and said.
+pub(crate) async fn save(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    memories: &Memories,
+    written: &mut Written,
+) -> Result<usize, String> {
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let mut shards: BTreeMap<u64, Vec<(&String, &(Timestamp, FleetState))>> =
         (0..SHARDS).map(|at| (at, Vec::new())).collect();
@@ -92,21 +105,30 @@ pub(crate) async fn save(client: &Client, namespace: &str, name: &str, memories:
     let mut bytes = 0;
     for (shard, entries) in shards {
         let name = shard_name(name, shard);
+        if entries.is_empty() && !written.contains_key(&shard) {
+            continue;
+        }
         let (packed, left_out) = pack(&entries)?;
         if left_out > 0 {
             tracing::warn!(name, left_out, "the memory of some objects has no room, and would be lost in a restart");
         }
         bytes += packed.len();
+        let mut hasher = DefaultHasher::new();
+        packed.hash(&mut hasher);
+        let hash = hasher.finish();
+        if written.get(&shard) == Some(&hash) {
+            continue;
+        }
         let config = ConfigMap {
             metadata: ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() },
             binary_data: Some(BTreeMap::from([(KEY.to_owned(), ByteString(packed))])),
             ..ConfigMap::default()
         };
         let params = PatchParams::apply(MANAGER).force();
-        let written = tokio::time::timeout(DEADLINE, api.patch(&name, &params, &Patch::Apply(&config))).await;
-        written
-            .map_err(|_| format!("{name}: was not written in time"))?
+        let put = tokio::time::timeout(DEADLINE, api.patch(&name, &params, &Patch::Apply(&config))).await;
+        put.map_err(|_| format!("{name}: was not written in time"))?
             .map_err(|error| format!("{name}: {}", said(&error)))?;
+        written.insert(shard, hash);
     }
     Ok(bytes)
 }

@@ -81,6 +81,7 @@ async fn lead(
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let loaded = memory::load(client, home, &options.lease).await;
+    let mut written = loaded.written;
     for problem in &loaded.problems {
         tracing::warn!("memory: {problem}");
     }
@@ -115,12 +116,12 @@ async fn lead(
                 ended.context("the manager ended")?;
                 return Ok(());
             }
-            _ = save.tick() => context.save(home).await,
+            _ = save.tick() => context.save(home, &mut written).await,
         }
     }
     working.cancel();
     managing.await.context("the manager ended")?;
-    context.save(home).await;
+    context.save(home, &mut written).await;
     // What is written last is written, so the next one may begin.
     if let Some(leadership) = context.leadership.as_ref() {
         leadership.release().await;
@@ -169,12 +170,12 @@ where
 
 impl Context {
     /// Saves what the objects remember, where this controller leads.
-    async fn save(&self, home: &str) {
+    async fn save(&self, home: &str, written: &mut memory::Written) {
         if !self.may_write() {
             return;
         }
         let memories = self.memories.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        match memory::save(&self.client, home, &self.options.lease, &memories).await {
+        match memory::save(&self.client, home, &self.options.lease, &memories, written).await {
             Ok(bytes) => self.metrics.saved(Some(bytes)),
             Err(why) => {
                 self.metrics.saved(None);

@@ -9,8 +9,9 @@
 //! | `Conflict` | somebody else scales the target; AIBrix's `MultiPodAutoscalerConflict` is `False` then, and is written too |
 //! | `Ready` | able to scale, and the target has what is wanted |
 
+use crate::pods::Distribution;
 use autoscaler_api::v1alpha1::{
-    CurrentMetric, LastDecision, PodAutoscalerStatus, ScalingDecision, ScheduledBounds, TrailEntry,
+    CurrentMetric, LastDecision, PodAutoscalerStatus, ScalingDecision, ScheduledBounds, StartupTimes, TrailEntry,
 };
 use autoscaler_core::{Rule, Stage, TargetDecision};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -30,6 +31,7 @@ pub(crate) struct Facts {
     pub(crate) replicas: Option<u32>,
     pub(crate) decision: Option<TargetDecision>,
     pub(crate) metrics: Vec<CurrentMetric>,
+    pub(crate) startup: Option<Distribution>,
     pub(crate) bounds: Option<ScheduledBounds>,
     /// What became of the decision.
     pub(crate) wrote: Wrote,
@@ -75,6 +77,10 @@ pub(crate) fn next(before: &PodAutoscalerStatus, facts: &Facts, now: &Time) -> P
     }
     if !facts.metrics.is_empty() {
         status.current_metrics = Some(facts.metrics.clone());
+        status.targets = Some(cut(&targets(&facts.metrics)));
+    }
+    if let Some(startup) = &facts.startup {
+        status.startup = Some(times(startup));
     }
     if facts.bounds.is_some() {
         status.scheduled_bounds.clone_from(&facts.bounds);
@@ -82,6 +88,26 @@ pub(crate) fn next(before: &PodAutoscalerStatus, facts: &Facts, now: &Time) -> P
     remember(&mut status, facts, now);
     status.conditions = Some(conditions(before, &status, facts, now));
     status
+}
+
+/// As `kubectl get hpa` shows them.
+fn targets(metrics: &[CurrentMetric]) -> String {
+    let one = |metric: &CurrentMetric| {
+        format!("{}: {}/{}", metric.name, metric.value.as_deref().unwrap_or("<unknown>"), metric.target)
+    };
+    metrics.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn times(measured: &Distribution) -> StartupTimes {
+    // A start-up of more than centuries is none.
+    #[allow(clippy::cast_possible_truncation, reason = "saturates")]
+    let whole = |seconds: f64| seconds.round() as i64;
+    StartupTimes {
+        count: i32::try_from(measured.count).unwrap_or(i32::MAX),
+        p50_seconds: whole(measured.p50),
+        p90_seconds: whole(measured.p90),
+        max_seconds: whole(measured.max),
+    }
 }
 
 fn last(decision: &TargetDecision, now: &Time) -> LastDecision {
@@ -217,6 +243,7 @@ pub(crate) fn differs(before: &PodAutoscalerStatus, after: &PodAutoscalerStatus)
     let plain = |status: &PodAutoscalerStatus| {
         let mut status = status.clone();
         status.current_metrics = None;
+        status.targets = None;
         // Reasons and trails carry values.
         status.last_decision = None;
         for condition in status.conditions.iter_mut().flatten() {

@@ -6,9 +6,10 @@ use crate::context::Context;
 use crate::look::Eyes;
 use crate::observe;
 use crate::plan::Plan;
-use crate::pods::{self, PodView, Startup};
+use crate::pods::{self, Startup};
 use crate::status::{Facts, Wrote};
 use crate::target::{ScaleTarget, ScaleView, TargetError};
+use crate::victims;
 use crate::voice::Voice;
 use crate::worker::Assignment;
 use autoscaler_api::resolve;
@@ -130,12 +131,22 @@ impl Turns {
         let decision = self.fleet.step(now, &observation).targets.remove(&name);
         facts.replicas = Some(view.replicas);
         facts.metrics = observe::shown(&seen, &plan);
+        facts.startup = self.startup.distribution();
         facts.bounds = Some(bounds(&plan, now));
         self.seen = Some(seen);
         let Some(decision) = decision else { return };
         self.context.metrics.decided(&namespace, &name, resolved.strategy.as_str(), &decision);
         if plan.spec.mode == Mode::Apply && decision.desired != view.replicas {
-            facts.wrote = self.write(&target, &view, &decision, &views).await;
+            let pods = self.seen.iter().flat_map(|seen| &seen.pods).flatten();
+            let costs = if decision.desired < view.replicas
+                && self.context.options.deletion_cost
+                && in_replica_sets(&resolved.target.kind)
+            {
+                victims::costs(&views, &pods.cloned().collect::<Vec<_>>())
+            } else {
+                Vec::new()
+            };
+            facts.wrote = self.write(&target, &view, &decision, costs).await;
         }
         facts.decision = Some(decision);
         let uid = self.assignment.object.uid().unwrap_or_default();
@@ -170,11 +181,23 @@ impl Turns {
         target: &ScaleTarget,
         view: &ScaleView,
         decision: &TargetDecision,
-        _views: &[Arc<PodView>],
+        costs: Vec<(String, i32)>,
     ) -> Wrote {
         let (from, to) = (view.replicas, decision.desired);
         if !self.context.may_write() {
             return Wrote::Failed(from, to, "this controller does not hold the lease".to_owned());
+        }
+        if !costs.is_empty() {
+            let namespace = self.assignment.object.namespace().unwrap_or_default();
+            if let Err(why) = victims::mark(&self.context.client, &namespace, costs).await {
+                tracing::debug!(
+                    autoscaler = self.assignment.object.name_any(),
+                    "pods were not marked to go first: {why}"
+                );
+            }
+            if !self.context.may_write() {
+                return Wrote::Failed(from, to, "this controller does not hold the lease".to_owned());
+            }
         }
         // Whatever becomes of it, the count has to be read again.
         self.scale = None;
@@ -203,6 +226,11 @@ fn read(context: &Context, assignment: &Assignment) -> Result<(ResolvedAutoscale
 
 fn specs(read: &Result<(ResolvedAutoscaler, Plan), String>) -> Vec<autoscaler_core::Spec> {
     read.iter().map(|(_, plan)| plan.spec.clone()).collect()
+}
+
+/// Whether pods of this kind are deleted by a ReplicaSet, which asks for their cost.
+fn in_replica_sets(kind: &str) -> bool {
+    matches!(kind, "Deployment" | "ReplicaSet")
 }
 
 fn bounds(plan: &Plan, now: Timestamp) -> ScheduledBounds {

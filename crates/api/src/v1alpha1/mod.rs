@@ -20,7 +20,9 @@ pub use schedule::Schedule;
 pub use source::{
     DescribedObject, MetricSource, MetricSourceType, ProtocolType, SecretKeyRef, Statistic, TargetType, Tls,
 };
-pub use status::{CurrentMetric, LastDecision, PodAutoscalerStatus, ScalingDecision, ScheduledBounds, TrailEntry};
+pub use status::{
+    CurrentMetric, LastDecision, PodAutoscalerStatus, ScalingDecision, ScheduledBounds, StartupTimes, TrailEntry,
+};
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -53,6 +55,7 @@ pub const KIND: &str = "PodAutoscaler";
     printcolumn(name = "REPLICAS", type_ = "integer", json_path = ".status.actualScale"),
     printcolumn(name = "STRATEGY", type_ = "string", json_path = ".spec.scalingStrategy"),
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "TARGETS", type_ = "string", json_path = ".status.targets"),
     printcolumn(name = "DESIRED", type_ = "integer", json_path = ".status.desiredScale", priority = 1),
     printcolumn(name = "TARGET", type_ = "string", json_path = ".spec.scaleTargetRef.name", priority = 1),
     printcolumn(name = "REASON", type_ = "string", json_path = ".status.lastDecision.reason", priority = 1)

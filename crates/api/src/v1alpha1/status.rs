@@ -37,6 +37,27 @@ pub struct PodAutoscalerStatus {
     /// The last decision and how it came about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_decision: Option<LastDecision>,
+    /// Current values and targets in short, as `kubectl get` shows them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub targets: Option<String>,
+    /// How long replicas took from being asked for to being ready, as measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub startup: Option<StartupTimes>,
+}
+
+/// Start-up times of the latest replicas, in whole seconds.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StartupTimes {
+    /// How many were measured.
+    pub count: i32,
+    /// The median.
+    pub p50_seconds: i64,
+    /// The ninetieth percentile.
+    pub p90_seconds: i64,
+    /// The longest.
+    pub max_seconds: i64,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]

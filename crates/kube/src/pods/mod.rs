@@ -10,6 +10,6 @@ mod view;
 pub(crate) use index::{Index, watch};
 pub(crate) use replicas::replicas;
 pub(crate) use selector::Selector;
-pub(crate) use startup::Startup;
+pub(crate) use startup::{Distribution, Startup};
 pub(crate) use stuck::{Stuck, stuck};
-pub(crate) use view::PodView;
+pub(crate) use view::{DELETION_COST, PodView};

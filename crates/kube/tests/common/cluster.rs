@@ -43,8 +43,14 @@ impl Engines {
         self.0.lock().unwrap().insert(app.to_owned(), running);
     }
 
-    fn page(&self, app: &str) -> String {
-        let running = self.0.lock().unwrap().get(app).copied().unwrap_or(0.0);
+    /// What one pod prints, whatever its Deployment's do.
+    pub(crate) fn set_pod(&self, pod: &str, running: f64) {
+        self.set(&format!("pod {pod}"), running);
+    }
+
+    fn page(&self, app: &str, pod: &str) -> String {
+        let set = self.0.lock().unwrap();
+        let running = set.get(&format!("pod {pod}")).or(set.get(app)).copied().unwrap_or(0.0);
         format!("# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running{{model_name=\"m\"}} {running}\n")
     }
 }
@@ -134,6 +140,28 @@ impl Cluster {
 
     pub(crate) fn deployments(&self) -> Api<Deployment> {
         Api::namespaced(self.client.clone(), "default")
+    }
+
+    /// The names of a Deployment's pods that are not on their way out.
+    pub(crate) async fn pods(&self, name: &str) -> Vec<String> {
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), "default");
+        let found = pods.list(&ListParams::default().labels(&format!("app={name}"))).await.unwrap();
+        let stay = found.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
+        stay.map(ResourceExt::name_any).collect()
+    }
+
+    /// Waits until a pod was given a cost of deletion; is listening when it is given back.
+    pub(crate) async fn marked(&self, pod: &str, cost: &'static str) -> impl Future<Output = ()> {
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), "default");
+        let config = watcher::Config::default().fields(&format!("metadata.name={pod}"));
+        let mut changes = Box::pin(watcher(pods, config).touched_objects());
+        // The first is the pod as it is.
+        changes.next().await.unwrap().unwrap();
+        let find = async move {
+            let key = "controller.kubernetes.io/pod-deletion-cost";
+            while changes.next().await.unwrap().unwrap().annotations().get(key).map(String::as_str) != Some(cost) {}
+        };
+        async move { tokio::time::timeout(GUARD, find).await.unwrap() }
     }
 
     pub(crate) fn autoscalers(&self) -> Api<PodAutoscaler> {
@@ -304,12 +332,13 @@ async fn serve(client: Client, engines: Engines) {
             continue;
         }
         let (engines, app) = (engines.clone(), pod.labels().get("app").cloned().unwrap_or_default());
+        let name = pod.name_any();
         let hangs = pod.annotations().contains_key("test/hangs");
         let page = get(async move || {
             if hangs {
                 std::future::pending::<()>().await;
             }
-            engines.page(&app)
+            engines.page(&app, &name)
         });
         let listener = tokio::net::TcpListener::bind(format!("{ip}:8000")).await.unwrap();
         let app = Router::new().route("/metrics", page);
