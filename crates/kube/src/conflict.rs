@@ -84,7 +84,7 @@ pub(crate) fn owners(claims: &[ClaimView]) -> BTreeMap<String, Verdict> {
     let mut sorted: Vec<&ClaimView> = claims.iter().collect();
     sorted.sort_by(|a, b| (a.created, &a.uid).cmp(&(b.created, &b.uid)));
     // By object, since a cluster has thousands; each has a few claims at most.
-    let mut granted: BTreeMap<(&str, &str, &str, &str), Vec<(&Claimed, &ClaimView)>> = BTreeMap::new();
+    let mut granted: BTreeMap<_, Vec<(&Claimed, &ClaimView)>> = BTreeMap::new();
     let mut verdicts = BTreeMap::new();
     for claim in sorted {
         let Some(target) = &claim.target else {
@@ -93,13 +93,11 @@ pub(crate) fn owners(claims: &[ClaimView]) -> BTreeMap<String, Verdict> {
         };
         let key = (target.namespace.as_str(), target.group.as_str(), target.kind.as_str(), target.name.as_str());
         let holders = granted.entry(key).or_default();
-        let verdict = match holders.iter().find(|(held, _)| held.overlaps(target)) {
-            Some((_, holder)) => Verdict::Taken(holder.name.clone()),
-            None => {
-                holders.push((target, claim));
-                Verdict::Free
-            }
-        };
+        let holder = holders.iter().find(|(held, _)| held.overlaps(target)).map(|(_, holder)| holder.name.clone());
+        if holder.is_none() {
+            holders.push((target, claim));
+        }
+        let verdict = holder.map_or(Verdict::Free, Verdict::Taken);
         verdicts.insert(claim.uid.clone(), verdict);
     }
     verdicts

@@ -25,6 +25,8 @@ pub(crate) struct Context {
     pub(crate) pods: Arc<pods::Index>,
     pub(crate) kinds: target::Kinds,
     pub(crate) watch: target::Watch,
+    /// Whether the server has `autoscaling/v2`.
+    pub(crate) native_hpa: bool,
     pub(crate) custom: CustomApi,
     pub(crate) events: Events,
     pub(crate) metrics: Metrics,

@@ -86,7 +86,7 @@ impl Leadership {
     /// Waits until we lead.
     pub(crate) async fn wait_until_leading(&self) {
         if self.state.clone().wait_for(|leads| *leads).await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

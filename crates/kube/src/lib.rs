@@ -8,6 +8,7 @@ mod clock;
 mod conflict;
 mod context;
 mod events;
+mod hpa;
 mod leader;
 mod look;
 mod manager;

@@ -144,26 +144,23 @@ impl Manager {
         self.workers.retain(|uid, _| seen.contains_key(uid));
         self.context.metrics.objects(seen.len());
         for (uid, assignment) in seen {
-            match self.workers.get(&uid) {
-                Some(sender) => {
-                    sender.send_if_modified(|known| {
-                        let changed = known.differs(&assignment);
-                        if changed {
-                            *known = assignment;
-                        }
-                        changed
-                    });
-                }
-                None => {
-                    let (sender, receiver) = watch::channel(assignment);
-                    self.workers.insert(uid.clone(), sender);
-                    let (context, stop) = (Arc::clone(&self.context), self.stop.clone());
-                    self.tasks.spawn(async move {
-                        worker::run(context, receiver, stop).await;
-                        uid
-                    });
-                }
+            if let Some(sender) = self.workers.get(&uid) {
+                sender.send_if_modified(|known| {
+                    let changed = known.differs(&assignment);
+                    if changed {
+                        *known = assignment;
+                    }
+                    changed
+                });
+                continue;
             }
+            let (sender, receiver) = watch::channel(assignment);
+            self.workers.insert(uid.clone(), sender);
+            let (context, stop) = (Arc::clone(&self.context), self.stop.clone());
+            self.tasks.spawn(async move {
+                worker::run(context, receiver, stop).await;
+                uid
+            });
         }
     }
 }

@@ -97,8 +97,7 @@ pub(crate) async fn save(
     written: &mut Written,
 ) -> Result<usize, String> {
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-    let mut shards: BTreeMap<u64, Vec<(&String, &(Timestamp, FleetState))>> =
-        (0..SHARDS).map(|at| (at, Vec::new())).collect();
+    let mut shards: BTreeMap<u64, Vec<_>> = (0..SHARDS).map(|at| (at, Vec::new())).collect();
     for entry in memories {
         shards.entry(shard_of(entry.0)).or_default().push(entry);
     }
@@ -201,7 +200,7 @@ mod tests {
         }
         let mut bomb = GzEncoder::new(Vec::new(), Compression::best());
         for _ in 0..=MAX_UNPACKED_BYTES >> 20 {
-            bomb.write_all(&[b' '; 1 << 20]).unwrap();
+            bomb.write_all(&vec![b' '; 1 << 20]).unwrap();
         }
         assert!(unpack(&bomb.finish().unwrap()).unwrap_err().contains("unpacks to more"));
     }

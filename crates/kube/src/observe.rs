@@ -6,6 +6,7 @@ use crate::plan::{From, Plan};
 use crate::target::ScaleView;
 use autoscaler_api::v1alpha1::CurrentMetric;
 use autoscaler_core::observe::TargetObservation;
+use autoscaler_core::spec::{SourceKind, TargetType};
 use autoscaler_core::{Pod, Reading, Timestamp};
 
 /// A target and its replicas, without what was read.
@@ -48,24 +49,45 @@ pub(crate) fn refresh(seen: &mut TargetObservation, plan: &Plan, eyes: &Eyes, no
 }
 
 /// Each source's value, as people are shown it: the mean over what serves, or the total.
-pub(crate) fn shown(seen: &TargetObservation, plan: &Plan) -> Vec<CurrentMetric> {
-    let one = |source: &autoscaler_core::spec::Source| {
-        let readings: Vec<Reading> = match seen.external.get(&source.key) {
-            Some(readings) => readings.clone(),
-            None => {
-                let serving = seen.pods.iter().flatten().filter(|pod| pod.serves());
-                serving.filter_map(|pod| pod.metrics.get(&source.key).cloned()).collect()
-            }
+pub(crate) fn shown(seen: &TargetObservation, plan: &Plan, eyes: &Eyes) -> Vec<CurrentMetric> {
+    let one = |(source, asked): (&autoscaler_core::spec::Source, &crate::plan::Source)| {
+        let (values, failure) = match &asked.from {
+            From::Usage => (usages(seen, source), eyes.usage_failure().map(str::to_owned)),
+            _ => read(seen, &source.key),
         };
-        let values: Vec<f64> = readings.iter().filter_map(Reading::fresh).collect();
-        let fleet_wide = seen.external.contains_key(&source.key);
-        let count = if fleet_wide { 1.0 } else { values.len() as f64 };
+        let count = if seen.external.contains_key(&source.key) { 1.0 } else { values.len() as f64 };
         let value = (!values.is_empty()).then(|| number(values.iter().sum::<f64>() / count));
-        let failure = readings.iter().find(|reading| reading.fresh().is_none()).map(ToString::to_string);
         let error = if value.is_some() { None } else { Some(failure.unwrap_or_else(|| "no ready replica".to_owned())) };
         CurrentMetric { name: source.key.clone(), value, target: number(source.target), error }
     };
-    plan.spec.sources.iter().map(one).collect()
+    plan.spec.sources.iter().zip(&plan.sources).map(one).collect()
+}
+
+/// What was read of a source, and why something was not.
+fn read(seen: &TargetObservation, key: &str) -> (Vec<f64>, Option<String>) {
+    let of_pods = || {
+        let serving = seen.pods.iter().flatten().filter(|pod| pod.serves());
+        serving.filter_map(|pod| pod.metrics.get(key).cloned()).collect()
+    };
+    let readings: Vec<Reading> = seen.external.get(key).cloned().unwrap_or_else(of_pods);
+    let failure = readings.iter().find(|reading| reading.fresh().is_none()).map(ToString::to_string);
+    (readings.iter().filter_map(Reading::fresh).collect(), failure)
+}
+
+/// The usage of what serves: percent of the request, else in the target's unit.
+fn usages(seen: &TargetObservation, source: &autoscaler_core::spec::Source) -> Vec<f64> {
+    let SourceKind::Resource(resource) = &source.kind else { return Vec::new() };
+    let serving = seen.pods.iter().flatten().filter(|pod| pod.serves());
+    let one = |pod: &Pod| {
+        let used = *pod.usage.get(resource)? as f64;
+        match source.target_type {
+            TargetType::Utilization => Some(used * 100.0 / *pod.requests.get(resource).filter(|one| **one > 0)? as f64),
+            // Thousandths of a core are millicores; memory is in bytes.
+            _ if resource == "cpu" => Some(used),
+            _ => Some(used / 1000.0),
+        }
+    };
+    serving.filter_map(one).collect()
 }
 
 /// Three decimals at most, as quantities have.

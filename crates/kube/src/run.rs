@@ -85,13 +85,17 @@ async fn lead(
     for problem in &loaded.problems {
         tracing::warn!("memory: {problem}");
     }
+    let kinds = target::Kinds::new(client.clone());
+    let hpa = kinds.find("autoscaling/v2", "HorizontalPodAutoscaler").await;
+    let native_hpa = hpa.is_ok_and(|kind| kind.resource.version == "v2");
     let context = Arc::new(Context {
         options: options.clone(),
         settings: Settings::default(),
         client: client.clone(),
         scraper: Scraper::new(ScrapeConfig { request_timeout: options.scrape_timeout, ..ScrapeConfig::default() }),
         pods: Arc::clone(pods),
-        kinds: target::Kinds::new(client.clone()),
+        kinds,
+        native_hpa,
         watch: target::Watch::new(client.clone(), options.namespace.clone(), metrics.clone()),
         custom: sources::CustomApi::default(),
         events: Events::start(client.clone(), metrics.clone()),
@@ -100,7 +104,7 @@ async fn lead(
         memories: Mutex::new(loaded.memories),
     });
     let working = stop.child_token();
-    let streams = streams(options, client, &context.kinds).await;
+    let streams = streams(options, client, native_hpa);
     let mut managing = tokio::spawn(Manager::new(Arc::clone(&context), working.clone()).run(streams));
     let mut save = tokio::time::interval(SAVE_EVERY);
     save.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -136,15 +140,14 @@ async fn lost(leadership: Option<&Leadership>) {
     }
 }
 
-async fn streams(options: &Options, client: &Client, kinds: &target::Kinds) -> Streams {
+fn streams(options: &Options, client: &Client, native_hpa: bool) -> Streams {
     let objects: Api<PodAutoscaler> = api(options, client);
     let mut config = config(options);
     if let Some(selector) = &options.selector {
         config = config.labels(selector);
     }
     let objects = watcher(objects, config).default_backoff().boxed();
-    let kind = kinds.find("autoscaling/v2", "HorizontalPodAutoscaler").await;
-    let hpas = if kind.is_ok_and(|kind| kind.resource.version == "v2") {
+    let hpas = if native_hpa {
         let hpas: Api<HorizontalPodAutoscaler> = api(options, client);
         watcher(hpas, self::config(options)).default_backoff().boxed()
     } else {

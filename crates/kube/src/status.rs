@@ -218,7 +218,7 @@ fn conditions(before: &PodAutoscalerStatus, status: &PodAutoscalerStatus, facts:
         match bound {
             Some(step) => say("ScalingLimited", true, "Bounded", step.detail.clone()),
             None => {
-                say("ScalingLimited", false, "DesiredWithinRange", "the desired count is within the bounds".to_owned())
+                say("ScalingLimited", false, "DesiredWithinRange", "the desired count is within the bounds".to_owned());
             }
         }
     }
@@ -232,8 +232,9 @@ fn conditions(before: &PodAutoscalerStatus, status: &PodAutoscalerStatus, facts:
     say("Ready", ready, reason, format!("desired={desired}, actual={actual}"));
     for (type_, state, reason, message) in &facts.mirrored {
         // The server asks for a message.
+        let reason = if reason.is_empty() { "Unknown" } else { reason };
         let message = if message.is_empty() { reason } else { message };
-        say(type_, state == "True", reason, message.clone());
+        say(type_, state == "True", reason, message.to_owned());
     }
     found
 }

@@ -3,6 +3,7 @@
 use crate::clock;
 use crate::conflict::Verdict;
 use crate::context::Context;
+use crate::hpa;
 use crate::look::Eyes;
 use crate::observe;
 use crate::plan::Plan;
@@ -96,6 +97,8 @@ impl Turns {
         let Ok((resolved, plan)) = self.read.clone() else { return };
         facts.conflict = match (&self.assignment.verdict, &self.assignment.rival) {
             (Verdict::Taken(owner), _) => Some(format!("PodAutoscaler {owner} is older and scales the same target")),
+            // One that is about to become ours is no rival.
+            (Verdict::Free, Some(hpa)) if hpa::adopts(&self.assignment.object, hpa) => None,
             (Verdict::Free, Some(hpa)) if plan.spec.mode == Mode::Apply => {
                 Some(format!("HorizontalPodAutoscaler {hpa} scales the same target"))
             }
@@ -105,8 +108,14 @@ impl Turns {
             return;
         }
         if resolved.strategy == ScalingStrategy::Hpa {
-            facts.unable =
-                Some(("NotSupported", "the strategy HPA is not carried out by this controller yet".to_owned()));
+            self.native(now, &resolved, &plan, facts).await;
+            return;
+        }
+        // What the strategy before it has left behind would go on scaling.
+        if let Some(hpa) = self.assignment.hpa.clone().filter(|_| self.context.may_write())
+            && let Err(why) = hpa::remove(&self.context.client, &self.assignment.object, &hpa).await
+        {
+            facts.unable = Some(("FailedRemoveHPA", why));
             return;
         }
         let namespace = self.assignment.object.namespace().unwrap_or_default();
@@ -130,7 +139,7 @@ impl Turns {
         let observation = Observation { targets: BTreeMap::from([(name.clone(), seen.clone())]), plan: None };
         let decision = self.fleet.step(now, &observation).targets.remove(&name);
         facts.replicas = Some(view.replicas);
-        facts.metrics = observe::shown(&seen, &plan);
+        facts.metrics = observe::shown(&seen, &plan, &self.eyes);
         facts.startup = self.startup.distribution();
         facts.bounds = Some(bounds(&plan, now));
         self.seen = Some(seen);
@@ -153,6 +162,43 @@ impl Turns {
         self.context.memories.lock().unwrap_or_else(PoisonError::into_inner).insert(uid, (now, self.fleet.state()));
         let stuck = pods::stuck(&views, plan.spec.pending_deadline, now);
         self.voice.stuck(&self.context, &stuck);
+    }
+
+    /// Keeps the native HPA as the manifest says, and passes on what it reports.
+    async fn native(&self, now: Timestamp, resolved: &ResolvedAutoscaler, plan: &Plan, facts: &mut Facts) {
+        let object = &self.assignment.object;
+        if !self.context.native_hpa {
+            let why = "the server has no autoscaling/v2 (Kubernetes 1.23 and later), which scalingStrategy HPA needs";
+            facts.unable = Some(("NotSupported", why.to_owned()));
+            return;
+        }
+        let bounds = plan.spec.schedules.effective(now, plan.spec.bounds).bounds;
+        facts.bounds = Some(self::bounds(plan, now));
+        let wanted = match hpa::wanted(object, resolved, bounds) {
+            Ok(wanted) => wanted,
+            Err(why) => {
+                facts.unable = Some(("NotSupported", why));
+                return;
+            }
+        };
+        let live = self.assignment.hpa.as_deref();
+        if plan.spec.mode == Mode::Apply
+            && self.context.may_write()
+            && let Err(why) = hpa::apply(&self.context.client, object, &wanted, live).await
+        {
+            facts.unable = Some(("FailedUpdateHPA", why));
+            return;
+        }
+        let Some(status) = live.and_then(|live| live.status.as_ref()) else { return };
+        facts.replicas = status.current_replicas.and_then(|count| u32::try_from(count).ok());
+        facts.hpa_desired = Some(status.desired_replicas);
+        // Under names of their own: HPA's AbleToScale is not ours.
+        let conditions = status.conditions.iter().flatten();
+        let mirrored = conditions.map(|one| {
+            let text = |text: &Option<String>| text.clone().unwrap_or_default();
+            (format!("HPA{}", one.type_), one.status.clone(), text(&one.reason), text(&one.message))
+        });
+        facts.mirrored = mirrored.collect();
     }
 
     /// The target; read anew only where it may have changed.

@@ -79,7 +79,7 @@ impl Voice {
             }
             // It is tried again at the next tick.
             Ok(Err(error)) => {
-                tracing::warn!(autoscaler = object.name_any(), "the status was not written: {}", said(&error))
+                tracing::warn!(autoscaler = object.name_any(), "the status was not written: {}", said(&error));
             }
             Err(_) => tracing::warn!(autoscaler = object.name_any(), "the status was not written in time"),
         }
@@ -105,7 +105,7 @@ impl Voice {
                 events.tell(&self.about, "SuccessfulRescale", format!("New size: {to}; reason: {reason}"));
             }
             Wrote::Failed(_, to, why) => {
-                events.warn(&self.about, "FailedRescale", format!("New size: {to}; error: {why}"))
+                events.warn(&self.about, "FailedRescale", format!("New size: {to}; error: {why}"));
             }
         }
         let panics = facts.decision.as_ref().is_some_and(|decision| decision.panic);

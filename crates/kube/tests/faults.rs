@@ -1,6 +1,12 @@
 //! What goes wrong in a cluster, against a real API server: nothing of it scales down, and work goes on after it.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "all of it is test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::large_futures,
+    reason = "all of it is test code"
+)]
 
 mod common;
 

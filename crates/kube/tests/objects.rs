@@ -1,6 +1,12 @@
 //! Objects and what becomes of them, against a real API server.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "all of it is test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::large_futures,
+    reason = "all of it is test code"
+)]
 
 mod common;
 
@@ -13,7 +19,7 @@ async fn each_object_is_answered_in_its_conditions() {
     let Some(cluster) = Cluster::start().await else { return };
     let controller = cluster.controller(quick()).await;
     for name in ["taken", "paused", "opinion"] {
-        let replicas = if name == "paused" { 0 } else { 1 };
+        let replicas = i32::from(name != "paused");
         cluster.deployment(name, replicas, json!({})).await;
         cluster.engines.set(name, 8.0);
     }
@@ -75,5 +81,23 @@ async fn busy_pods_are_marked_to_stay_before_a_scale_down() {
     // Servers before 1.21 do not look at the mark, so which pods go is not asserted.
     marked.await;
     cluster.ready("chat", 1).await;
+    controller.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_native_hpas_of_the_second_version_is_told_of() {
+    let Some(cluster) = Cluster::start().await else { return };
+    let controller = cluster.controller(quick()).await;
+    cluster.deployment("chat", 1, json!({})).await;
+    cluster.autoscaler("chat", "HPA", json!({})).await;
+    if cluster.serves("autoscaling/v2").await {
+        let hpas: kube::Api<k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler> =
+            kube::Api::namespaced(cluster.client.clone(), "default");
+        let there = kube::runtime::wait::await_condition(hpas, "chat-hpa", |hpa: Option<&_>| hpa.is_some());
+        tokio::time::timeout(common::GUARD, there).await.unwrap().unwrap();
+    } else {
+        let said = cluster.condition("chat", "AbleToScale", "False", "NotSupported").await;
+        assert!(said.contains("autoscaling/v2"), "{said}");
+    }
     controller.stop().await;
 }

@@ -1,14 +1,20 @@
 //! The manifests in `config/`: the controller works under exactly the rights that they grant, and they ask for what a cluster with
 //! strict rules demands.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "all of it is test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::large_futures,
+    reason = "all of it is test code"
+)]
 
 mod common;
 
 use common::cluster::{Cluster, quick};
 use common::plane::PLAIN;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{ApiResource, DynamicObject, GroupVersionKind, PostParams};
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -52,7 +58,7 @@ async fn the_controller_needs_no_more_than_its_role_grants() {
     cluster.event("chat", "SuccessfulRescale").await;
     controller.stop().await;
     let maps: Api<k8s_openapi::api::core::v1::ConfigMap> = Api::namespaced(cluster.client.clone(), "aibrix-system");
-    let saved = maps.list(&Default::default()).await.unwrap();
+    let saved = maps.list(&ListParams::default()).await.unwrap();
     assert!(
         saved.iter().any(|map| map.name_any().starts_with("aibrix-autoscaler-memory-")),
         "what it remembers is saved"

@@ -1,6 +1,12 @@
 //! Load on the engines' pages moves a Deployment of a real API server, up and down again.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "all of it is test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::large_futures,
+    reason = "all of it is test code"
+)]
 
 mod common;
 

@@ -154,8 +154,8 @@ impl Metrics {
     pub(crate) fn watch_failed(&self, kind: &str, error: &watcher::Error) {
         let code = match error {
             watcher::Error::InitialListFailed(kube::Error::Api(status))
-            | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code,
-            watcher::Error::WatchError(status) => status.code,
+            | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+            | watcher::Error::WatchError(status) => status.code,
             _ => 0,
         };
         let what = match code {

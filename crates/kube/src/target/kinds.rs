@@ -17,10 +17,13 @@ pub(crate) struct Kind {
     pub(crate) scales: bool,
 }
 
+/// By API version and kind: when it was asked for, and what was said.
+type Known = BTreeMap<(String, String), (Instant, Result<Kind, TargetError>)>;
+
 /// The kinds that were asked for.
 pub(crate) struct Kinds {
     client: Client,
-    known: Mutex<BTreeMap<(String, String), (Instant, Result<Kind, TargetError>)>>,
+    known: Mutex<Known>,
 }
 
 /// What is not served now is asked for again after this long.
@@ -59,7 +62,7 @@ impl Kinds {
         found
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, String), (Instant, Result<Kind, TargetError>)>> {
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

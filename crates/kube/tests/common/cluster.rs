@@ -18,6 +18,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -109,6 +110,13 @@ impl Cluster {
         let engines = Engines::default();
         let serving = tokio::spawn(serve(client.clone(), engines.clone())).abort_handle();
         Some(Self { plane, client, engines, kubelet, _engines: serving })
+    }
+
+    /// Whether the server has an API version.
+    pub(crate) async fn serves(&self, api_version: &str) -> bool {
+        let (group, version) = api_version.split_once('/').unwrap();
+        let group = kube::discovery::group(&self.client, group).await.unwrap();
+        group.versions().any(|served| served == version)
     }
 
     /// Runs a controller with all rights.
@@ -291,16 +299,18 @@ impl Cluster {
         async move {
             match tokio::time::timeout(GUARD, condition).await {
                 Ok(found) => found.unwrap(),
-                Err(_) => panic!("{place}: it did not come to this: {what}; {}", self.story().await),
+                Err(tokio::time::error::Elapsed { .. }) => {
+                    panic!("{place}: it did not come to this: {what}; {}", self.story().await)
+                }
             }
         }
     }
 
     async fn story(&self) -> String {
         let mut story = String::new();
-        for object in self.autoscalers().list(&Default::default()).await.into_iter().flatten() {
+        for object in self.autoscalers().list(&ListParams::default()).await.into_iter().flatten() {
             let status = serde_json::to_string_pretty(&object.status).unwrap_or_default();
-            story += &format!("\n{}: {status}", object.name_any());
+            let _ = write!(story, "\n{}: {status}", object.name_any());
         }
         story
     }
