@@ -126,7 +126,7 @@ mod zero {
         let woken = once(plain(), seen(0).absent(LOAD).held(1.0));
         assert_eq!((woken.recommendation, woken.desired), (None, 1));
         assert!(names(&woken, Stage::Activation, Rule::Activated));
-        assert_eq!(woken.reason, format!("1 requests are held at the gateway; {LOAD}: refused"));
+        assert_eq!(woken.reason, format!("a request is held at the gateway; {LOAD}: refused"));
         assert_eq!(once(plain(), seen(0).absent(LOAD).held(0.0)).desired, 0);
         let idle = once(plain(), seen(0).total(0.0).held(3.0));
         assert_eq!(idle.desired, 1);

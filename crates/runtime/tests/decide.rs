@@ -98,3 +98,9 @@ fn a_saved_state_goes_on_as_if_there_had_been_no_break() {
     let text = |lines: &[decide::output::Line]| serde_json::to_string(lines).unwrap();
     assert_eq!(text(&whole.lines[1..]), text(&rest.lines));
 }
+
+#[test]
+fn a_manifest_of_several_documents_is_told_from_a_recording() {
+    let error = decide::parse("a: 1\n---\nb: 2\n").unwrap_err().to_string();
+    assert!(error.contains("several documents") && error.contains("check"), "{error}");
+}

@@ -45,7 +45,11 @@ pub(crate) fn activation(
     let Some(threshold) = spec.activation else {
         let Some(held) = held else { return wanted };
         return trail.change(Stage::Activation, Rule::Activated, wanted, wanted.max(1), || {
-            format!("{held} requests are held at the gateway")
+            if held > 1.0 {
+                format!("{held} requests are held at the gateway")
+            } else {
+                "a request is held at the gateway".to_owned()
+            }
         });
     };
     let Some(load) = load.into_iter().chain(held).reduce(f64::max) else {

@@ -14,7 +14,13 @@ pub fn parse(text: &str) -> Result<Input, DecideError> {
         return Ok(input);
     }
     // By way of a JSON value, so that both forms have the same errors with the same paths.
-    let value: serde_json::Value = serde_saphyr::from_str(trimmed).map_err(|error| at(String::new(), &error))?;
+    let value: serde_json::Value = serde_saphyr::from_str(trimmed).map_err(|error| match error.without_snippet() {
+        serde_saphyr::Error::MultipleDocuments { .. } => at(
+            String::new(),
+            &"several documents; allowed: one, with `autoscaler` and `ticks` (`check` and `up` read manifests)",
+        ),
+        _ => at(String::new(), &error),
+    })?;
     serde_path_to_error::deserialize(value).map_err(|error| at(error.path().to_string(), &error.inner()))
 }
 
