@@ -14,8 +14,8 @@
 //! event with it is told once. Values are given as they came; a negative one is judged by the core, which says so in its
 //! trail. Timestamps of custom, object and external values are not looked at, as the HPA does not.
 //!
-//! Quantities are rounded up to thousandths of their unit, as the HPA does, and bounds are [`MAX_ANSWER_BYTES`] for an answer
-//! and [`MAX_ITEMS`] for a list: what is larger is refused, since a part of it would be a lower load.
+//! Quantities are rounded up to thousandths of their unit, as the HPA does, and bounds are `get::MAX_ANSWER_BYTES` for an answer
+//! and `list::MAX_ITEMS` for a list: what is larger is refused, since a part of it would be a lower load.
 //!
 //! # The GPU optimizer's page
 //!
@@ -34,9 +34,6 @@
 //! optimizer. A page that lists several deployments takes `labels` on the source. A deployment that the optimizer does not
 //! know is a 404, hence absent; AIBrix's own controller makes it 0.
 
-#![allow(dead_code, reason = "the controller's loop, which asks these, comes after them")]
-#![allow(unused_imports, reason = "likewise: what is exported here is what that loop will use")]
-
 mod custom;
 mod discovery;
 mod error;
@@ -52,10 +49,8 @@ mod usage;
 
 pub(crate) use custom::pod_metric;
 pub(crate) use discovery::CustomApi;
-pub(crate) use error::{Needs, SourceError};
+pub(crate) use error::SourceError;
 pub(crate) use external::external_metric;
-pub(crate) use get::MAX_ANSWER_BYTES;
-pub(crate) use list::MAX_ITEMS;
 pub(crate) use object::object_metric;
 pub(crate) use prometheus::prometheus;
 pub(crate) use usage::{PodUsage, pod_usage};
