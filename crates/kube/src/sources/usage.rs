@@ -195,7 +195,7 @@ mod tests {
     #[tokio::test]
     async fn a_list_of_a_whole_cluster_is_refused() {
         let one = pod("a", &json!([{"usage": {"cpu": "1"}}]));
-        let refused = items(vec![one; super::super::MAX_ITEMS + 1].into()).await;
+        let refused = items(vec![one; crate::sources::list::MAX_ITEMS + 1].into()).await;
         assert_eq!(refused, Err(SourceError::Malformed("a list of more than 10000 items".to_owned())));
     }
 
