@@ -2,7 +2,7 @@
 //! it as the manifest says, and pass on what it reports.
 
 use crate::said::said;
-use crate::target::MANAGER;
+use crate::target::FIELD_MANAGER as MANAGER;
 use autoscaler_api::PodAutoscaler;
 use autoscaler_api::resolved::{ResolvedAutoscaler, ResolvedSource, Resource, Rules, RulesFrom, SourceKind};
 use autoscaler_api::v1alpha1::{PolicyType, SelectPolicy, TargetType};

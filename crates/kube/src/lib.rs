@@ -19,12 +19,12 @@ mod plan;
 mod pods;
 mod run;
 mod said;
+mod scaling;
 mod secrets;
 mod sources;
 mod status;
 mod target;
 mod turn;
-mod victims;
 mod voice;
 mod worker;
 

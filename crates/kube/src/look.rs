@@ -43,12 +43,13 @@ impl Eyes {
         Self { reader, usage: Ok(BTreeMap::new()), access: BTreeMap::new() }
     }
 
-    /// Looks at everything that the plan asks for. `pods` are those that serve, and that answer for their replica.
+    /// Looks at everything that the plan asks for. `pods` are those whose pages are read; the selector is the target's, where
+    /// its pods are known.
     pub(crate) async fn look(
         &mut self,
         context: &Context,
         namespace: &str,
-        selector: &str,
+        selector: Option<&str>,
         plan: &Plan,
         pods: &[Arc<PodView>],
     ) {
@@ -79,7 +80,7 @@ impl Eyes {
         let apis = futures_util::future::join_all(apis);
         let ((), answers) = tokio::join!(context.scraper.sweep_each(&targets, each), apis);
         context.metrics.scraped(targets.len() as u64 - failed, failed, began.elapsed());
-        self.reader.forget(&jobs, |owner| owner == FLEET || pods.iter().any(|pod| pod.name == owner));
+        self.reader.forget(&jobs, |owner| owner == FLEET || pods.iter().any(|pod| &*pod.name == owner));
         let now = clock::seconds(clock::now());
         for (key, answer) in answers {
             let key: Key = (name.clone(), key);
@@ -93,7 +94,7 @@ impl Eyes {
                 }
                 Got::Pods(Err(why)) => {
                     for pod in pods {
-                        self.reader.put(&pod.name, key.clone(), now, Err(why.clone()));
+                        self.reader.put(pod.name.as_ref(), key.clone(), now, Err(why.clone()));
                     }
                 }
             }
@@ -164,10 +165,10 @@ impl Eyes {
             }
         }
         for pod in pods {
-            let engine = pod.labels.get(ENGINE_LABEL).and_then(|name| Engine::named(name));
+            let engine = pod.label(ENGINE_LABEL).and_then(Engine::named);
             let url = |page: &PageAt| {
-                let port = pod.ports.get(&page.port).copied().or_else(|| page.port.parse().ok())?;
-                Some(page.url(pod.ip.as_deref()?, port))
+                let port = pod.port(&page.port).or_else(|| page.port.parse().ok())?;
+                Some(page.url(&pod.ip?.to_string(), port))
             };
             jobs.extend(pages::jobs(&pod.name, engine, &at, url));
         }
@@ -179,6 +180,11 @@ fn asks_an_api(source: &Source) -> bool {
     !matches!(source.from, From::Pages { .. } | From::Endpoint { .. })
 }
 
+/// Whether pods are asked about.
+fn of_pods(from: &From) -> bool {
+    matches!(from, From::Pages { .. } | From::Usage | From::Custom { .. })
+}
+
 /// What an API said.
 enum Got {
     Usage(Result<BTreeMap<String, PodUsage>, String>),
@@ -186,8 +192,12 @@ enum Got {
     Pods(Result<BTreeMap<String, f64>, String>),
 }
 
-async fn ask(context: &Context, namespace: &str, selector: &str, source: &Source, access: &Access) -> Got {
+async fn ask(context: &Context, namespace: &str, selector: Option<&str>, source: &Source, access: &Access) -> Got {
     let (client, custom) = (&context.client, &context.custom);
+    let Some(selector) = selector.or_else(|| (!of_pods(&source.from)).then_some("")) else {
+        let why = "the target has no label selector, so its pods are not known".to_owned();
+        return if matches!(source.from, From::Custom { .. }) { Got::Pods(Err(why)) } else { Got::Usage(Err(why)) };
+    };
     let text = |error: sources::SourceError| error.to_string();
     match &source.from {
         From::Pages { .. } | From::Endpoint { .. } | From::Usage => {

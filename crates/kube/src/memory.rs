@@ -2,6 +2,7 @@
 //! decides as if there had been none. What cannot be used is reported and left out: the object then begins as a fresh one does.
 
 use crate::said::said;
+use crate::target::FIELD_MANAGER as MANAGER;
 use autoscaler_core::Timestamp;
 use autoscaler_core::state::FleetState;
 use flate2::Compression;
@@ -31,7 +32,6 @@ const FORMAT: u32 = 1;
 const KEY: &str = "memory.json.gz";
 /// A request takes no longer.
 const DEADLINE: Duration = Duration::from_secs(10);
-const MANAGER: &str = "aibrix-autoscaler";
 
 #[derive(Serialize, Deserialize)]
 struct Shard {

@@ -3,48 +3,95 @@
 use crate::clock;
 use crate::look::Eyes;
 use crate::plan::{From, Plan};
+use crate::pods::{PodView, Replica};
 use crate::target::ScaleView;
 use autoscaler_api::v1alpha1::CurrentMetric;
 use autoscaler_core::observe::TargetObservation;
 use autoscaler_core::spec::{SourceKind, TargetType};
-use autoscaler_core::{Pod, Reading, Timestamp};
+use autoscaler_core::{Pod, Reading, Timestamp, Why};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// A target and its replicas, without what was read.
-pub(crate) fn observation(view: &ScaleView, pods: Vec<Pod>) -> TargetObservation {
-    TargetObservation {
-        replicas: view.replicas,
-        status_replicas: view.status_replicas,
-        pods: Some(pods),
-        ..TargetObservation::default()
+/// A target as it was seen: what the core is told, and the pods behind each of its replicas, in the same order.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    pub(crate) target: TargetObservation,
+    replicas: Vec<Replica>,
+}
+
+impl Seen {
+    /// Without what was read. No replicas are none that are known, which is not the same as that there are none.
+    pub(crate) fn new(view: &ScaleView, replicas: Option<Vec<Replica>>) -> Self {
+        let pods = replicas.as_ref().map(|replicas| replicas.iter().map(|replica| replica.pod.clone()).collect());
+        let target = TargetObservation {
+            replicas: view.replicas,
+            status_replicas: view.status_replicas,
+            pods,
+            ..TargetObservation::default()
+        };
+        Self { target, replicas: replicas.unwrap_or_default() }
+    }
+
+    /// The pods whose pages are read: those that answer for what serves.
+    pub(crate) fn leaders(&self) -> Vec<Arc<PodView>> {
+        let serving = self.replicas.iter().filter(|replica| replica.pod.serves());
+        serving.flat_map(|replica| replica.leaders.iter().cloned()).collect()
+    }
+
+    /// Puts in what is known of every source now, as fresh as it is.
+    pub(crate) fn refresh(&mut self, plan: &Plan, eyes: &Eyes, now: Timestamp) {
+        let (name, at) = (&plan.spec.name, clock::seconds(now));
+        for source in &plan.sources {
+            let replicas = self.target.pods.iter_mut().flatten().zip(&self.replicas);
+            match &source.from {
+                From::Pages { .. } | From::Custom { .. } => {
+                    for (pod, replica) in replicas {
+                        let of = |leader: &Arc<PodView>| eyes.of_pod(name, &source.key, &leader.name, at);
+                        pod.metrics.insert(source.key.clone(), mean(replica.leaders.iter().map(of)));
+                    }
+                }
+                From::Usage => {
+                    for (pod, replica) in replicas {
+                        used(pod, replica, eyes);
+                    }
+                }
+                From::Endpoint { .. } | From::Object { .. } | From::External { .. } | From::Prometheus { .. } => {
+                    let reading = eyes.of_fleet(name, &source.key, at);
+                    self.target.external.insert(source.key.clone(), vec![reading]);
+                }
+            }
+        }
     }
 }
 
-/// Puts in what is known of every source now, as fresh as it is.
-pub(crate) fn refresh(seen: &mut TargetObservation, plan: &Plan, eyes: &Eyes, now: Timestamp) {
-    let (name, at) = (&plan.spec.name, clock::seconds(now));
-    for source in &plan.sources {
-        match &source.from {
-            From::Pages { .. } | From::Custom { .. } => {
-                for pod in seen.pods.iter_mut().flatten() {
-                    let reading = eyes.of_pod(name, &source.key, &pod.name, at);
-                    pod.metrics.insert(source.key.clone(), reading);
-                }
-            }
-            From::Usage => {
-                for pod in seen.pods.iter_mut().flatten() {
-                    let Some(usage) = eyes.usage(&pod.name) else {
-                        pod.usage.clear();
-                        continue;
-                    };
-                    pod.usage.clone_from(&usage.usage);
-                    pod.usage_at = Timestamp(usage.at.as_microsecond());
-                    pod.usage_window = autoscaler_core::Span::from_secs(usage.window.as_secs_f64());
-                }
-            }
-            From::Endpoint { .. } | From::Object { .. } | From::External { .. } | From::Prometheus { .. } => {
-                seen.external.insert(source.key.clone(), vec![eyes.of_fleet(name, &source.key, at)]);
-            }
-        }
+/// The mean of what the pods of one replica say; where one says nothing, the replica does not.
+fn mean(readings: impl Iterator<Item = Reading>) -> Reading {
+    let (mut sum, mut count) = (0.0, 0.0);
+    for reading in readings {
+        let Some(value) = reading.fresh() else { return reading };
+        sum += value;
+        count += 1.0;
+    }
+    if count > 0.0 { Reading::load(sum / count) } else { Reading::Absent(Why::NotRead) }
+}
+
+/// What a replica uses: the sum over its pods, by how many serve alike; nothing where one of them was not measured.
+fn used(pod: &mut Pod, replica: &Replica, eyes: &Eyes) {
+    pod.usage.clear();
+    let measured: Option<Vec<_>> = replica.members.iter().map(|member| eyes.usage(&member.name)).collect();
+    let Some(measured) = measured.filter(|all| !all.is_empty()) else { return };
+    let mut sums: BTreeMap<&String, (i64, usize)> = BTreeMap::new();
+    for (resource, amount) in measured.iter().flat_map(|one| &one.usage) {
+        let (sum, pods) = sums.entry(resource).or_default();
+        *sum = sum.saturating_add(*amount);
+        *pods += 1;
+    }
+    let whole = sums.into_iter().filter(|(_, (_, pods))| *pods == measured.len());
+    pod.usage = whole.map(|(resource, (sum, _))| (resource.clone(), sum / i64::from(replica.share))).collect();
+    // The oldest measurement dates the sum.
+    if let Some(oldest) = measured.iter().min_by_key(|one| one.at) {
+        pod.usage_at = Timestamp(oldest.at.as_microsecond());
+        pod.usage_window = autoscaler_core::Span::from_secs(oldest.window.as_secs_f64());
     }
 }
 

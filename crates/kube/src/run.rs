@@ -32,15 +32,15 @@ pub async fn run(options: Options, client: Client, stop: CancellationToken) -> a
     let admin = tokio::spawn(admin);
     let home = options.home.clone().unwrap_or_else(|| client.default_namespace().to_owned());
     let pods = Arc::new(pods::Index::default());
-    let selector = options.pod_selector.as_deref();
-    let watching = tokio::spawn(pods::watch(
-        client.clone(),
-        options.namespace.clone(),
-        selector.map(str::to_owned),
-        options.streaming_lists,
-        Arc::clone(&pods),
-        metrics.clone(),
-    ));
+    let scope = pods::Scope {
+        namespace: options.namespace.clone(),
+        selector: options.pod_selector.clone(),
+        streaming: options.streaming_lists,
+    };
+    let (fed, feeding, failures) = (Arc::clone(&pods), client.clone(), metrics.clone());
+    let watching = tokio::spawn(async move {
+        pods::feed(&fed, feeding, scope, |error| failures.watch_failed("pods", error)).await;
+    });
     let version = client.apiserver_version().await.context("the API server does not answer")?;
     tracing::info!(version = version.git_version, "connected");
     tokio::select! {
@@ -85,8 +85,8 @@ async fn lead(
     for problem in &loaded.problems {
         tracing::warn!("memory: {problem}");
     }
-    let kinds = target::Kinds::new(client.clone());
-    let hpa = kinds.find("autoscaling/v2", "HorizontalPodAutoscaler").await;
+    let kinds = target::Kinds::default();
+    let hpa = kinds.resolve(client, "autoscaling/v2", "HorizontalPodAutoscaler").await;
     let native_hpa = hpa.is_ok_and(|kind| kind.resource.version == "v2");
     let context = Arc::new(Context {
         options: options.clone(),
@@ -96,7 +96,7 @@ async fn lead(
         pods: Arc::clone(pods),
         kinds,
         native_hpa,
-        watch: target::Watch::new(client.clone(), options.namespace.clone(), metrics.clone()),
+        watch: watch(options, client, metrics.clone()),
         custom: sources::CustomApi::default(),
         events: Events::start(client.clone(), metrics.clone()),
         metrics: metrics.clone(),
@@ -138,6 +138,11 @@ async fn lost(leadership: Option<&Leadership>) {
         Some(leadership) => leadership.lost().await,
         None => std::future::pending().await,
     }
+}
+
+fn watch(options: &Options, client: &Client, metrics: Metrics) -> target::Watch {
+    let failed = move |kind: &str, error: &watcher::Error| metrics.watch_failed(kind, error);
+    target::Watch::new(client.clone(), options.namespace.clone(), options.streaming_lists, Arc::new(failed))
 }
 
 fn streams(options: &Options, client: &Client, native_hpa: bool) -> Streams {

@@ -9,11 +9,11 @@
 //! | `Conflict` | somebody else scales the target; AIBrix's `MultiPodAutoscalerConflict` is `False` then, and is written too |
 //! | `Ready` | able to scale, and the target has what is wanted |
 
-use crate::pods::Distribution;
+use crate::pods::StartUp;
 use autoscaler_api::v1alpha1::{
     CurrentMetric, LastDecision, PodAutoscalerStatus, ScalingDecision, ScheduledBounds, StartupTimes, TrailEntry,
 };
-use autoscaler_core::{Rule, Stage, TargetDecision};
+use autoscaler_core::{Rule, Span, Stage, TargetDecision};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde::Serialize;
 
@@ -31,7 +31,7 @@ pub(crate) struct Facts {
     pub(crate) replicas: Option<u32>,
     pub(crate) decision: Option<TargetDecision>,
     pub(crate) metrics: Vec<CurrentMetric>,
-    pub(crate) startup: Option<Distribution>,
+    pub(crate) startup: Option<StartUp>,
     pub(crate) bounds: Option<ScheduledBounds>,
     /// What became of the decision.
     pub(crate) wrote: Wrote,
@@ -98,10 +98,10 @@ fn targets(metrics: &[CurrentMetric]) -> String {
     metrics.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-fn times(measured: &Distribution) -> StartupTimes {
+fn times(measured: &StartUp) -> StartupTimes {
     // A start-up of more than centuries is none.
     #[allow(clippy::cast_possible_truncation, reason = "saturates")]
-    let whole = |seconds: f64| seconds.round() as i64;
+    let whole = |span: Span| span.as_secs().round() as i64;
     StartupTimes {
         count: i32::try_from(measured.count).unwrap_or(i32::MAX),
         p50_seconds: whole(measured.p50),

@@ -5,21 +5,19 @@ use crate::conflict::Verdict;
 use crate::context::Context;
 use crate::hpa;
 use crate::look::Eyes;
-use crate::observe;
+use crate::observe::{self, Seen};
 use crate::plan::Plan;
-use crate::pods::{self, Startup};
+use crate::pods::{self, Cost, PodView, StartUps};
+use crate::scaling::{Known, Scaling};
 use crate::status::{Facts, Wrote};
-use crate::target::{ScaleTarget, ScaleView, TargetError};
-use crate::victims;
 use crate::voice::Voice;
 use crate::worker::Assignment;
 use autoscaler_api::resolve;
 use autoscaler_api::resolved::ResolvedAutoscaler;
 use autoscaler_api::v1alpha1::{ScalingStrategy, ScheduledBounds};
 use autoscaler_core::fleet::Observation;
-use autoscaler_core::observe::TargetObservation;
 use autoscaler_core::spec::{Mode, Strategy};
-use autoscaler_core::{Fleet, TargetDecision, Timestamp};
+use autoscaler_core::{Fleet, Timestamp};
 use kube::ResourceExt;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
@@ -32,12 +30,11 @@ pub(crate) struct Turns {
     read: Result<(ResolvedAutoscaler, Plan), String>,
     fleet: Fleet,
     eyes: Eyes,
-    /// The target as it was read last.
-    scale: Option<ScaleView>,
-    /// The pods of the last turn, for the samples between.
-    seen: Option<TargetObservation>,
+    scaling: Scaling,
+    /// The last turn's, for the samples between.
+    seen: Option<Seen>,
     voice: Voice,
-    startup: Startup,
+    startup: StartUps,
 }
 
 impl Turns {
@@ -52,13 +49,14 @@ impl Turns {
         }
         let eyes = Eyes::new(context.options.interval);
         let voice = Voice::new(&context, &assignment.object);
-        Self { context, assignment, read, fleet, eyes, scale: None, seen: None, voice, startup: Startup::default() }
+        let (scaling, startup) = (Scaling::default(), StartUps::default());
+        Self { context, assignment, read, fleet, eyes, scaling, seen: None, voice, startup }
     }
 
     /// Takes a changed object; what it remembers stays.
     pub(crate) fn assign(&mut self, assignment: Arc<Assignment>) {
         if assignment.object.spec.scale_target_ref != self.assignment.object.spec.scale_target_ref {
-            self.scale = None;
+            self.scaling.forget();
         }
         self.assignment = assignment;
         self.read = read(&self.context, &self.assignment);
@@ -77,9 +75,8 @@ impl Turns {
     pub(crate) fn sample(&mut self, now: Timestamp) {
         let Ok((_, plan)) = &self.read else { return };
         let Some(seen) = self.seen.as_mut().filter(|_| matches!(plan.spec.strategy, Strategy::Kpa(_))) else { return };
-        observe::refresh(seen, plan, &self.eyes, now);
-        let observation = Observation { targets: BTreeMap::from([(plan.spec.name.clone(), seen.clone())]), plan: None };
-        self.fleet.record(now, &observation);
+        seen.refresh(plan, &self.eyes, now);
+        self.fleet.record(now, &observation(&plan.spec.name, seen));
     }
 
     /// A tick.
@@ -119,49 +116,63 @@ impl Turns {
             return;
         }
         let namespace = self.assignment.object.namespace().unwrap_or_default();
-        let (target, view) = match self.target(&namespace, &resolved).await {
-            Ok(found) => found,
+        let known = match self.scaling.read(&self.context, &namespace, &resolved.target).await {
+            Ok(known) => known,
             Err(error) => {
                 facts.unable = Some(("FailedGetScale", error.to_string()));
                 return;
             }
         };
-        let views = self.context.pods.select(&namespace, &view.selector);
-        self.startup.see(&views);
-        let replicas = pods::replicas(&views, view.replicas);
-        let selector = view.selector.to_string();
-        self.eyes.look(&self.context, &namespace, &selector, &plan, &replicas.serving).await;
+        let view = &known.view;
+        let views = known.selector.as_ref().map(|selector| self.context.pods.select(&namespace, selector));
+        let replicas = views.as_ref().map(|views| {
+            self.startup.observe(views);
+            pods::replicas(views, known.target.grouping(), view.replicas, now).list
+        });
+        let views = views.unwrap_or_default();
+        let mut seen = Seen::new(view, replicas);
+        let selector = known.selector.is_some().then_some(view.selector.as_str());
+        self.eyes.look(&self.context, &namespace, selector, &plan, &seen.leaders()).await;
         // Looking takes time, and what is decided is decided of now.
         let now = clock::now().max(now);
-        let mut seen = observe::observation(&view, replicas.pods);
-        observe::refresh(&mut seen, &plan, &self.eyes, now);
+        seen.refresh(&plan, &self.eyes, now);
         let name = plan.spec.name.clone();
-        let observation = Observation { targets: BTreeMap::from([(name.clone(), seen.clone())]), plan: None };
-        let decision = self.fleet.step(now, &observation).targets.remove(&name);
+        let decision = self.fleet.step(now, &observation(&name, &seen)).targets.remove(&name);
         facts.replicas = Some(view.replicas);
-        facts.metrics = observe::shown(&seen, &plan, &self.eyes);
-        facts.startup = self.startup.distribution();
+        facts.metrics = observe::shown(&seen.target, &plan, &self.eyes);
+        facts.startup = self.startup.summary();
         facts.bounds = Some(bounds(&plan, now));
         self.seen = Some(seen);
         let Some(decision) = decision else { return };
         self.context.metrics.decided(&namespace, &name, resolved.strategy.as_str(), &decision);
         if plan.spec.mode == Mode::Apply && decision.desired != view.replicas {
-            let pods = self.seen.iter().flat_map(|seen| &seen.pods).flatten();
-            let costs = if decision.desired < view.replicas
-                && self.context.options.deletion_cost
-                && in_replica_sets(&resolved.target.kind)
-            {
-                victims::costs(&views, &pods.cloned().collect::<Vec<_>>())
-            } else {
-                Vec::new()
-            };
-            facts.wrote = self.write(&target, &view, &decision, costs).await;
+            let first = self.first_to_go(&known, &views, decision.desired);
+            facts.wrote = self.scaling.write(&self.context, &known, decision.desired, &first).await;
+            if let Wrote::Scaled(from, to) = facts.wrote {
+                tracing::info!(autoscaler = name, namespace, from, to, decision.reason, "scaled");
+            }
         }
         facts.decision = Some(decision);
         let uid = self.assignment.object.uid().unwrap_or_default();
         self.context.memories.lock().unwrap_or_else(PoisonError::into_inner).insert(uid, (now, self.fleet.state()));
         let stuck = pods::stuck(&views, plan.spec.pending_deadline, now);
         self.voice.stuck(&self.context, &stuck);
+    }
+
+    /// What pods have to be marked with, so that the least busy go first.
+    fn first_to_go(&self, known: &Known, views: &[Arc<PodView>], to: u32) -> Vec<Cost> {
+        let fewer = known.view.replicas.saturating_sub(to);
+        if fewer == 0 || !self.context.options.deletion_cost || !known.target.honours_deletion_cost() {
+            return Vec::new();
+        }
+        let pods = self.seen.iter().flat_map(|seen| &seen.target.pods).flatten();
+        let loads: BTreeMap<&str, f64> = pods.filter_map(|pod| Some((pod.name.as_str(), load(pod)?))).collect();
+        pods::costs(
+            views,
+            |pod| loads.get(&*pod.name).copied(),
+            usize::try_from(fewer).unwrap_or(usize::MAX),
+            MOST_MARKS,
+        )
     }
 
     /// Keeps the native HPA as the manifest says, and passes on what it reports.
@@ -200,65 +211,6 @@ impl Turns {
         });
         facts.mirrored = mirrored.collect();
     }
-
-    /// The target; read anew only where it may have changed.
-    async fn target(
-        &mut self,
-        namespace: &str,
-        resolved: &ResolvedAutoscaler,
-    ) -> Result<(ScaleTarget, ScaleView), TargetError> {
-        let given = &resolved.target;
-        let kind = self.context.kinds.find(&given.api_version, &given.kind).await?;
-        let revision = self.context.watch.revision(&kind, namespace, &given.name);
-        let target = ScaleTarget::of(&self.context.client, namespace, kind, given)?;
-        if let (Some(known), Some(revision)) = (&self.scale, &revision)
-            && known.revision.as_ref() == Some(revision)
-        {
-            return Ok((target, known.clone()));
-        }
-        self.scale = None;
-        let view = target.get().await?;
-        self.scale = Some(view.clone());
-        Ok((target, view))
-    }
-
-    async fn write(
-        &mut self,
-        target: &ScaleTarget,
-        view: &ScaleView,
-        decision: &TargetDecision,
-        costs: Vec<(String, i32)>,
-    ) -> Wrote {
-        let (from, to) = (view.replicas, decision.desired);
-        if !self.context.may_write() {
-            return Wrote::Failed(from, to, "this controller does not hold the lease".to_owned());
-        }
-        if !costs.is_empty() {
-            let namespace = self.assignment.object.namespace().unwrap_or_default();
-            if let Err(why) = victims::mark(&self.context.client, &namespace, costs).await {
-                tracing::debug!(
-                    autoscaler = self.assignment.object.name_any(),
-                    "pods were not marked to go first: {why}"
-                );
-            }
-            if !self.context.may_write() {
-                return Wrote::Failed(from, to, "this controller does not hold the lease".to_owned());
-            }
-        }
-        // Whatever becomes of it, the count has to be read again.
-        self.scale = None;
-        match target.set(view, to).await {
-            Ok(()) => {
-                self.context.metrics.wrote("ok");
-                tracing::info!(autoscaler = self.assignment.object.name_any(), from, to, decision.reason, "scaled");
-                Wrote::Scaled(from, to)
-            }
-            Err(error) => {
-                self.context.metrics.wrote(error.kind());
-                Wrote::Failed(from, to, error.to_string())
-            }
-        }
-    }
 }
 
 fn read(context: &Context, assignment: &Assignment) -> Result<(ResolvedAutoscaler, Plan), String> {
@@ -274,9 +226,17 @@ fn specs(read: &Result<(ResolvedAutoscaler, Plan), String>) -> Vec<autoscaler_co
     read.iter().map(|(_, plan)| plan.spec.clone()).collect()
 }
 
-/// Whether pods of this kind are deleted by a ReplicaSet, which asks for their cost.
-fn in_replica_sets(kind: &str) -> bool {
-    matches!(kind, "Deployment" | "ReplicaSet")
+/// Pods that are marked before one scale-down; larger ones take the rest as they come.
+const MOST_MARKS: usize = 100;
+
+/// How busy a pod is: the sum of its metrics; none where one of them is not known.
+fn load(pod: &autoscaler_core::Pod) -> Option<f64> {
+    let known: Option<Vec<f64>> = pod.metrics.values().map(autoscaler_core::Reading::fresh).collect();
+    Some(known?.iter().sum()).filter(|_| !pod.metrics.is_empty())
+}
+
+fn observation(name: &str, seen: &Seen) -> Observation {
+    Observation { targets: BTreeMap::from([(name.to_owned(), seen.target.clone())]), plan: None }
 }
 
 fn bounds(plan: &Plan, now: Timestamp) -> ScheduledBounds {

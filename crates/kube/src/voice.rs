@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::pods::Stuck;
 use crate::said::said;
 use crate::status::{self, Facts, Wrote};
-use crate::target::MANAGER;
+use crate::target::FIELD_MANAGER as MANAGER;
 use autoscaler_api::PodAutoscaler;
 use autoscaler_api::v1alpha1::PodAutoscalerStatus;
 use autoscaler_core::Timestamp;
@@ -89,8 +89,8 @@ impl Voice {
     pub(crate) fn stuck(&mut self, context: &Context, stuck: &[Stuck]) {
         for one in stuck {
             if !self.stuck.contains(&one.pod) {
-                let note = format!("pod {} no longer counts as on its way: {}", one.pod, one.why);
-                context.events.warn(&self.about, "StuckPod", note);
+                let note = format!("pod {} no longer counts as on its way: {}", one.pod, one.why.text());
+                context.events.warn(&self.about, one.why.reason(), note);
             }
         }
         self.stuck = stuck.iter().map(|one| one.pod.clone()).collect();

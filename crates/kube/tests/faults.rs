@@ -112,7 +112,7 @@ async fn pods_on_their_way_are_not_asked_for_again_and_stuck_ones_are_told_of() 
     let deadline = json!({"autoscaling.aibrix.ai/pending-deadline": "4s"});
     cluster.autoscaler_with("chat", "APA", json!({"maxReplicas": 9}), deadline).await;
     cluster.wants("chat", 2).await;
-    cluster.event("chat", "StuckPod").await;
+    cluster.event("chat", "ReplicaPending").await;
     assert_eq!(seen.sizes()[..2], [1, 2], "the shortage is answered once while a pod is on its way");
     controller.stop().await;
 }

@@ -1,142 +1,138 @@
-//! The pods that there are: one watch feeds all objects. While the server lists again, what was known stays.
+//! All pods that are watched, by namespace and labels. A list that is still coming does not disturb what is known.
 
+use super::pool::Pools;
+use super::raw::RawPod;
 use super::selector::Selector;
-use super::view::PodView;
-use crate::admin::Metrics;
-use futures_util::StreamExt;
-use k8s_openapi::api::core::v1::Pod;
-use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt, watcher as watch_api};
-use kube::{Api, Client};
-use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use super::view::{Labels, PodView};
+use kube::runtime::watcher::Event;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::watch;
 
-/// Pods of one namespace, by name.
-type Pods = BTreeMap<String, Arc<PodView>>;
-
-/// The pods that there are.
+/// Pods, kept by one watch and read by every autoscaler.
 #[derive(Debug)]
 pub(crate) struct Index {
-    known: RwLock<Known>,
+    inner: RwLock<Inner>,
     synced: watch::Sender<bool>,
-}
-
-#[derive(Debug, Default)]
-struct Known {
-    pods: BTreeMap<String, Pods>,
-    /// What a list that is not complete yet has brought.
-    listing: BTreeMap<String, Pods>,
 }
 
 impl Default for Index {
     fn default() -> Self {
-        Self { known: RwLock::default(), synced: watch::Sender::new(false) }
+        Self { inner: RwLock::default(), synced: watch::Sender::new(false) }
     }
 }
 
+#[derive(Debug, Default)]
+struct Inner {
+    pools: Pools,
+    live: Pods,
+    /// A list that is still coming.
+    coming: Option<Pods>,
+}
+
+/// By namespace.
+type Pods = HashMap<Arc<str>, Namespace>;
+
+/// Pods of one template have the same labels, so a selector is put to each set of labels and not to each pod.
+#[derive(Debug, Default)]
+struct Namespace {
+    by_name: HashMap<Box<str>, Arc<PodView>>,
+    by_labels: HashMap<Arc<Labels>, Vec<Arc<PodView>>>,
+}
+
 impl Index {
-    /// The pods that a selector takes, in the order of their names.
-    pub(crate) fn select(&self, namespace: &str, selector: &Selector) -> Vec<Arc<PodView>> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let pods = known.pods.get(namespace).into_iter().flat_map(BTreeMap::values);
-        pods.filter(|pod| selector.matches(&pod.labels)).cloned().collect()
-    }
-
-    /// Waits until the pods were listed once: before, absence means nothing.
-    pub(crate) async fn synced(&self) {
-        // The sender is this index's own, so it outlives the wait.
-        let _ = self.synced.subscribe().wait_for(|synced| *synced).await;
-    }
-
-    fn take(&self, event: Event<Pod>) {
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let put = |pods: &mut BTreeMap<String, Pods>, pod: Pod| {
-            let view = PodView::of(pod);
-            pods.entry(view.namespace.clone()).or_default().insert(view.name.clone(), Arc::new(view));
-        };
+    /// Takes in what the watch says.
+    pub(crate) fn apply(&self, event: Event<RawPod>) {
+        let inner = &mut *self.write();
         match event {
-            Event::Init => known.listing.clear(),
-            Event::InitApply(pod) => put(&mut known.listing, pod),
+            Event::Init => inner.coming = Some(Pods::new()),
+            Event::InitApply(pod) => {
+                if let (Some(coming), Some(pod)) = (&mut inner.coming, PodView::read(pod, &mut inner.pools)) {
+                    put(coming, pod);
+                }
+            }
             Event::InitDone => {
-                known.pods = std::mem::take(&mut known.listing);
+                inner.live = inner.coming.take().unwrap_or_default();
                 self.synced.send_replace(true);
             }
-            Event::Apply(pod) => put(&mut known.pods, pod),
+            Event::Apply(pod) => {
+                if let Some(pod) = PodView::read(pod, &mut inner.pools) {
+                    put(&mut inner.live, pod);
+                }
+            }
             Event::Delete(pod) => {
-                let view = PodView::of(pod);
-                if let Some(pods) = known.pods.get_mut(&view.namespace) {
-                    pods.remove(&view.name);
-                    if pods.is_empty() {
-                        known.pods.remove(&view.namespace);
+                let (namespace, name) =
+                    (pod.metadata.namespace.unwrap_or_default(), pod.metadata.name.unwrap_or_default());
+                if let Some(pods) = inner.live.get_mut(namespace.as_str()) {
+                    pods.remove(&name);
+                    if pods.by_name.is_empty() {
+                        inner.live.remove(namespace.as_str());
                     }
                 }
             }
         }
     }
+
+    /// Pods of a namespace that a selector selects, by name.
+    pub(crate) fn select(&self, namespace: &str, selector: &Selector) -> Vec<Arc<PodView>> {
+        let inner = self.read();
+        let Some(pods) = inner.live.get(namespace) else { return Vec::new() };
+        let matching = pods.by_labels.iter().filter(|(labels, _)| selector.matches(labels));
+        let mut found: Vec<_> = matching.flat_map(|(_, pods)| pods.iter().cloned()).collect();
+        drop(inner);
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        found
+    }
+
+    /// Waits until a whole list has been seen: before that, no pods does not mean that there are none.
+    pub(crate) async fn synced(&self) {
+        // The sender is this index's own, so it outlives the wait.
+        let _ = self.synced.subscribe().wait_for(|synced| *synced).await;
+    }
+
+    /// Whether a whole list has been seen.
+    #[cfg(test)]
+    pub(super) fn is_synced(&self) -> bool {
+        *self.synced.borrow()
+    }
+
+    /// How many pods are known.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.read().live.values().map(|pods| pods.by_name.len()).sum()
+    }
+
+    /// How many shared copies there are.
+    #[cfg(test)]
+    pub(super) fn shared(&self) -> usize {
+        self.read().pools.len()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Inner> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// Feeds an index for ever; errors are counted and waited out.
-pub(crate) async fn watch(
-    client: Client,
-    namespace: Option<String>,
-    labels: Option<String>,
-    streaming: bool,
-    index: Arc<Index>,
-    metrics: Metrics,
-) {
-    let api: Api<Pod> = match &namespace {
-        Some(namespace) => Api::namespaced(client, namespace),
-        None => Api::all(client),
-    };
-    let mut config = watcher::Config::default();
-    if let Some(labels) = &labels {
-        config = config.labels(labels);
-    }
-    if streaming {
-        config = config.streaming_lists();
-    }
-    let mut events = std::pin::pin!(watch_api(api, config).default_backoff());
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(event) => index.take(event),
-            Err(error) => metrics.watch_failed("pods", &error),
-        }
-    }
+fn put(pods: &mut Pods, pod: PodView) {
+    let namespace = pods.entry(pod.namespace.clone()).or_default();
+    namespace.remove(&pod.name);
+    let pod = Arc::new(pod);
+    namespace.by_labels.entry(pod.labels.clone()).or_default().push(pod.clone());
+    namespace.by_name.insert(pod.name.clone(), pod);
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn pod(name: &str) -> Pod {
-        serde_json::from_value(json!({"metadata": {"name": name, "namespace": "n", "labels": {"app": "a"}}})).unwrap()
-    }
-
-    fn names(index: &Index) -> Vec<String> {
-        let selector = Selector::parse("app=a").unwrap();
-        index.select("n", &selector).iter().map(|pod| pod.name.clone()).collect()
-    }
-
-    #[test]
-    fn what_was_known_stays_until_a_new_list_is_complete() {
-        let index = Index::default();
-        for event in [Event::Init, Event::InitApply(pod("b")), Event::InitApply(pod("a"))] {
-            index.take(event);
+impl Namespace {
+    fn remove(&mut self, name: &str) {
+        let Some(old) = self.by_name.remove(name) else { return };
+        if let Some(alike) = self.by_labels.get_mut(&old.labels) {
+            alike.retain(|pod| !Arc::ptr_eq(pod, &old));
+            if alike.is_empty() {
+                self.by_labels.remove(&old.labels);
+            }
         }
-        assert_eq!(names(&index), [""; 0]);
-        index.take(Event::InitDone);
-        assert_eq!(names(&index), ["a", "b"]);
-        index.take(Event::Apply(pod("c")));
-        index.take(Event::Init);
-        index.take(Event::InitApply(pod("d")));
-        assert_eq!(names(&index), ["a", "b", "c"]);
-        index.take(Event::Delete(pod("b")));
-        assert_eq!(names(&index), ["a", "c"]);
-        index.take(Event::InitDone);
-        assert_eq!(names(&index), ["d"]);
-        index.take(Event::Delete(pod("d")));
-        assert_eq!(names(&index), [""; 0]);
     }
 }

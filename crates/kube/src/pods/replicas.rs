@@ -1,153 +1,112 @@
-//! Pods as the core sees them: one entry a replica, also where a replica is several pods.
+//! From pods to the replicas that the core decides about.
+//!
+//! Decisions made here:
+//! - Pods that have ended (evicted ones stay as Failed for hours) are left out, as HPA leaves them out.
+//! - While a rollout surges, more pods exist than are wanted. Those that serve all count: they carry load, which the core
+//!   divides by its target. Those that are starting count as capacity on its way only up to the wanted count, since what is
+//!   above takes the place of a pod that will go. Else a stuck new revision would look like a shortage that is being met.
+//!   The youngest are kept: they are the least likely to be stuck.
+//! - `started_at` is the creation, so that a pod counts as stuck from when it was asked for, scheduled or not.
+//! - A pod whose node does not answer is `Unknown`: neither capacity nor on its way.
 
+use super::group::{Group, Grouping, groups};
 use super::view::PodView;
-use autoscaler_core::{Phase, Pod, Timestamp};
-use std::collections::BTreeMap;
+use autoscaler_core::observe::{Phase, Pod};
+use autoscaler_core::time::{Span, Timestamp};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// LeaderWorkerSet's labels: the group that a pod belongs to, and its place in it; 0 leads.
-const GROUP: &str = "leaderworkerset.sigs.k8s.io/group-index";
-const SET: &str = "leaderworkerset.sigs.k8s.io/name";
-const WORKER: &str = "leaderworkerset.sigs.k8s.io/worker-index";
+/// One replica.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Replica {
+    /// What the core sees of it; metrics and usage are to be filled in.
+    pub(crate) pod: Pod,
+    /// The pods whose metrics are read; its metric is the mean over those that serve.
+    pub(crate) leaders: Vec<Arc<PodView>>,
+    /// All of its pods; its usage is the sum over them, divided by `share`.
+    pub(crate) members: Vec<Arc<PodView>>,
+    /// See `members`; 1 unless several pods serve alike.
+    pub(crate) share: u32,
+}
 
-/// A target's replicas.
-#[derive(Debug, Clone, Default)]
+/// The replicas of a target.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Replicas {
-    /// For the core, without metrics.
-    pub(crate) pods: Vec<Pod>,
-    /// The pods that answer for those replicas that serve, in the same order as they are in `pods`.
-    pub(crate) serving: Vec<Arc<PodView>>,
+    /// By name.
+    pub(crate) list: Vec<Replica>,
+    /// Pods that have ended, left out.
+    pub(crate) ended: usize,
+    /// Replicas that are starting beyond what is wanted (a rollout's surge), left out.
+    pub(crate) surplus: usize,
 }
 
-/// The replicas that these pods are. `wanted` is the target's own count: while a rollout has more pods than that, those that
-/// are not ready yet take the place of others, and are no capacity on its way.
-pub(crate) fn replicas(views: &[Arc<PodView>], wanted: u32) -> Replicas {
-    let mut groups: BTreeMap<String, Vec<&Arc<PodView>>> = BTreeMap::new();
-    for view in views {
-        let group = match (view.labels.get(SET), view.labels.get(GROUP)) {
-            (Some(set), Some(group)) => format!("{set}/{group}"),
-            _ => view.name.clone(),
-        };
-        groups.entry(group).or_default().push(view);
-    }
-    let mut found: Vec<(Pod, Arc<PodView>)> = groups.values().filter_map(|group| replica(group)).collect();
-    // The surge of a rollout: the youngest that are not ready are what is too many.
-    let live = found.iter().filter(|(pod, _)| pod.serves() || pod.starting()).count();
-    let mut extra = live.saturating_sub(usize::try_from(wanted).unwrap_or(usize::MAX));
-    found.sort_by(|(a, _), (b, _)| (b.started_at, &b.name).cmp(&(a.started_at, &a.name)));
-    found.retain(|(pod, _)| {
-        let goes = extra > 0 && pod.starting();
-        extra -= usize::from(goes);
-        !goes
-    });
-    found.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
-    let serving = found.iter().filter(|(pod, _)| pod.serves()).map(|(_, view)| Arc::clone(view)).collect();
-    Replicas { pods: found.into_iter().map(|(pod, _)| pod).collect(), serving }
+/// Makes replicas of a target's pods. `wanted` is the target's `spec.replicas`.
+pub(crate) fn replicas(pods: &[Arc<PodView>], grouping: Grouping, wanted: u32, now: Timestamp) -> Replicas {
+    let living: Vec<_> = pods.iter().filter(|pod| !pod.ended()).cloned().collect();
+    let mut list: Vec<Replica> = groups(&living, grouping).into_iter().map(|group| combine(group, now)).collect();
+    let surplus = without_surplus(&mut list, wanted);
+    list.sort_by(|a, b| a.pod.name.cmp(&b.pod.name));
+    Replicas { list, ended: pods.len() - living.len(), surplus }
 }
 
-/// One replica of one or several pods: it serves when all of them do, and its leader answers for it.
-fn replica(group: &[&Arc<PodView>]) -> Option<(Pod, Arc<PodView>)> {
-    let leads = |view: &PodView| view.labels.get(WORKER).is_none_or(|index| index == "0");
-    let leader = group.iter().find(|view| leads(view)).or(group.first())?;
-    let mut pod = of(leader);
-    for view in group.iter().filter(|view| view.uid != leader.uid) {
-        let other = of(view);
-        pod.phase = worse(pod.phase, other.phase);
-        pod.ready = match (pod.ready, other.ready) {
-            (Some(mine), Some(theirs)) => Some(mine && theirs),
-            _ => None,
-        };
-        pod.deleting |= other.deleting;
-        pod.ready_at = pod.ready_at.max(other.ready_at);
-        for (resource, value) in other.requests {
-            pod.requests.entry(resource).and_modify(|sum| *sum = sum.saturating_add(value)).or_insert(value);
-        }
-    }
-    Some((pod, Arc::clone(leader)))
+/// Takes out what starts beyond the wanted count, oldest first; says how many.
+fn without_surplus(list: &mut Vec<Replica>, wanted: u32) -> usize {
+    let serving = list.iter().filter(|replica| replica.pod.serves()).count();
+    let room = usize::try_from(wanted).unwrap_or(usize::MAX).saturating_sub(serving);
+    let mut starting: Vec<_> = list.iter().map(|one| &one.pod).filter(|pod| pod.starting()).collect();
+    starting.sort_by_key(|pod| (Reverse(pod.started_at), pod.name.clone()));
+    let out: BTreeSet<String> = starting.into_iter().skip(room).map(|pod| pod.name.clone()).collect();
+    list.retain(|replica| !out.contains(&replica.pod.name));
+    out.len()
 }
 
-fn of(view: &PodView) -> Pod {
-    Pod {
-        name: view.name.clone(),
-        phase: view.phase,
-        ready: view.ready,
-        deleting: view.deleting,
-        // From when it was asked for: one that no node takes up is stuck, too. HPA's rules count from the node's word, which
-        // is later by the time that scheduling takes.
-        started_at: view.created.or(view.started),
-        ready_at: view.ready_at,
+fn combine(group: Group, now: Timestamp) -> Replica {
+    let Group { name, leaders, members, complete, share } = group;
+    let newest = leaders.iter().chain(&members).take(leaders.len().max(1)).map(|pod| pod.created).max();
+    let pod = Pod {
+        name,
+        phase: phase(&leaders, &members, complete),
+        ready: ready(&leaders, &members, complete),
+        deleting: members.iter().all(|pod| pod.deleting),
+        started_at: newest,
+        ready_at: members.iter().filter_map(|pod| pod.ready_at).max(),
         metrics: BTreeMap::new(),
         usage: BTreeMap::new(),
-        usage_at: Timestamp(0),
-        usage_window: autoscaler_core::Span::secs(60),
-        requests: view.requests.clone(),
-    }
-}
-
-/// Of two pods of one replica, the phase that keeps it from serving longest.
-fn worse(a: Phase, b: Phase) -> Phase {
-    let rank = |phase: Phase| match phase {
-        Phase::Running => 0,
-        Phase::Pending => 1,
-        Phase::Unknown => 2,
-        Phase::Succeeded => 3,
-        Phase::Failed => 4,
+        usage_at: now,
+        usage_window: Span::secs(60),
+        requests: requests(&members, share),
     };
-    if rank(b) > rank(a) { b } else { a }
+    Replica { pod, leaders, members, share }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::{Value, json};
-
-    fn pod(name: &str, labels: &Value, ready: bool, created: &str) -> Arc<PodView> {
-        let status = if ready { "True" } else { "False" };
-        let pod = json!({"metadata": {"name": name, "uid": name, "labels": labels, "creationTimestamp": created},
-            "status": {"phase": "Running", "podIP": "10.0.0.1", "conditions": [
-                {"type": "Ready", "status": status, "lastTransitionTime": created}]}});
-        Arc::new(PodView::of(serde_json::from_value(pod).unwrap()))
+/// A group is where the least of its pods is; one that lacks pods still waits for them.
+fn phase(leaders: &[Arc<PodView>], members: &[Arc<PodView>], complete: bool) -> Phase {
+    let any = |phase| members.iter().any(|pod| pod.phase == phase);
+    if any(Phase::Unknown) {
+        Phase::Unknown
+    } else if !complete || leaders.is_empty() || any(Phase::Pending) {
+        Phase::Pending
+    } else {
+        Phase::Running
     }
+}
 
-    const EARLY: &str = "2026-01-05T00:00:00Z";
-    const LATE: &str = "2026-01-05T01:00:00Z";
-
-    fn names(replicas: &Replicas) -> Vec<&str> {
-        replicas.pods.iter().map(|pod| pod.name.as_str()).collect()
+fn ready(leaders: &[Arc<PodView>], members: &[Arc<PodView>], complete: bool) -> Option<bool> {
+    if leaders.iter().all(|pod| pod.ready.is_none()) {
+        return None;
     }
+    Some(complete && members.iter().all(|pod| pod.ready == Some(true)))
+}
 
-    #[test]
-    fn a_pod_is_a_replica() {
-        let none = json!({});
-        let found = replicas(&[pod("b", &none, false, EARLY), pod("a", &none, true, EARLY)], 2);
-        assert_eq!(names(&found), ["a", "b"]);
-        assert_eq!(found.serving.len(), 1);
+/// A resource that some pod does not request has no sum.
+fn requests(members: &[Arc<PodView>], share: u32) -> BTreeMap<String, i64> {
+    let mut sums: BTreeMap<&str, (i64, usize)> = BTreeMap::new();
+    for (resource, amount) in members.iter().flat_map(|pod| pod.requests.iter()) {
+        let (sum, pods) = sums.entry(resource).or_default();
+        *sum = sum.saturating_add(*amount);
+        *pods += 1;
     }
-
-    #[test]
-    fn a_group_of_pods_is_one_replica_that_serves_when_all_do() {
-        let member = |group: &str, index: &str| json!({SET: "m", GROUP: group, WORKER: index});
-        let pods = [
-            pod("m-0", &member("0", "0"), true, EARLY),
-            pod("m-0-1", &member("0", "1"), true, EARLY),
-            pod("m-1", &member("1", "0"), true, EARLY),
-            pod("m-1-1", &member("1", "1"), false, EARLY),
-        ];
-        let found = replicas(&pods, 2);
-        assert_eq!(names(&found), ["m-0", "m-1"]);
-        assert_eq!(found.serving.iter().map(|pod| pod.name.as_str()).collect::<Vec<_>>(), ["m-0"]);
-    }
-
-    #[test]
-    fn a_rollouts_surge_is_no_capacity_on_its_way() {
-        let none = json!({});
-        let old = [pod("a", &none, true, EARLY), pod("b", &none, true, EARLY)];
-        let surge = pod("c", &none, false, LATE);
-        let found = replicas(&[old.to_vec(), vec![surge]].concat(), 2);
-        assert_eq!(names(&found), ["a", "b"]);
-        let found = replicas(&[old.to_vec(), vec![pod("c", &none, true, LATE)]].concat(), 2);
-        assert_eq!(names(&found), ["a", "b", "c"], "what is ready serves, and its load counts");
-        let found = replicas(&[old.to_vec(), vec![pod("c", &none, false, LATE)]].concat(), 3);
-        assert_eq!(names(&found), ["a", "b", "c"], "what is wanted is on its way");
-    }
+    let whole = sums.into_iter().filter(|(_, (_, pods))| *pods == members.len());
+    whole.map(|(resource, (sum, _))| (resource.to_owned(), sum / i64::from(share))).collect()
 }

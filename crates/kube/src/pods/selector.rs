@@ -1,130 +1,139 @@
-//! Label selectors as `/scale` gives them: one text. Kubernetes' grammar (apimachinery `pkg/labels/selector.go`): `a=b`, `a==b`,
-//! `a!=b`, `a in (b,c)`, `a notin (b,c)`, `a`, `!a`, joined by commas.
+//! Label selectors, from the text that `/scale` gives (apimachinery `pkg/labels/selector.go`).
 
-use kube::core::{Expression, Selector as Kube, SelectorExt as _};
-use std::collections::BTreeMap;
+use super::view::Labels;
+use std::collections::BTreeSet;
 
-/// Which pods are a target's.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Selector(Kube);
+/// Why a text is no selector.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SelectorError {
+    /// It would select every pod of the namespace, which no target means.
+    #[error("the selector is empty, and would select every pod")]
+    Empty,
+    /// It is not understood.
+    #[error("the selector {text:?} is not understood at {term:?}: {expected}")]
+    Term {
+        /// The selector.
+        text: String,
+        /// The part that is wrong.
+        term: String,
+        /// What is allowed.
+        expected: &'static str,
+    },
+}
+
+/// Requirements that must all hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Selector(Vec<Requirement>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Requirement {
+    key: String,
+    wants: Wants,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Wants {
+    Among(BTreeSet<String>),
+    /// Or absent.
+    NotAmong(BTreeSet<String>),
+    Present,
+    Absent,
+}
+
+const FORMS: &str = "allowed: key=value, key==value, key!=value, key in (a,b), key notin (a,b), key, !key";
+const NAMES: &str = "keys and values are letters, digits, '-', '_' and '.', keys with an optional prefix/";
 
 impl Selector {
-    /// Reads a selector's text. One without a requirement is refused: it would take every pod of the namespace for the
-    /// target's.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let refuse = || format!("{text:?} is no label selector");
-        let mut found = Vec::new();
-        for part in parts(text) {
-            found.push(requirement(part.trim()).ok_or_else(refuse)?);
+    /// Reads a selector.
+    pub(crate) fn parse(text: &str) -> Result<Self, SelectorError> {
+        let refuse = |term: &str, expected| SelectorError::Term { text: text.into(), term: term.into(), expected };
+        if text.trim().is_empty() {
+            return Err(SelectorError::Empty);
         }
-        if found.is_empty() {
-            return Err("the target has no label selector, so its pods are not known".to_owned());
-        }
-        Ok(Self(found.into_iter().collect()))
+        let terms = terms(text).ok_or_else(|| refuse(text, "a parenthesis has no partner"))?;
+        let requirement = |term: &str| requirement(term.trim()).map_err(|expected| refuse(term, expected));
+        Ok(Self(terms.into_iter().map(requirement).collect::<Result<_, _>>()?))
     }
 
-    /// Adds `key=value`.
-    pub(crate) fn and(&mut self, key: &str, value: &str) {
-        self.0.extend(Expression::Equal(key.to_owned(), value.to_owned()));
-    }
-
-    /// Whether a pod with these labels is selected.
-    pub(crate) fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
-        self.0.matches(labels)
+    /// Whether labels meet every requirement.
+    pub(crate) fn matches(&self, labels: &Labels) -> bool {
+        self.0.iter().all(|requirement| requirement.holds(labels))
     }
 }
 
-impl std::fmt::Display for Selector {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
+impl Requirement {
+    fn holds(&self, labels: &Labels) -> bool {
+        let found = labels.binary_search_by(|(key, _)| key.as_ref().cmp(&self.key)).ok();
+        let value = found.and_then(|at| labels.get(at)).map(|(_, value)| value.as_ref());
+        match &self.wants {
+            Wants::Among(values) => value.is_some_and(|value| values.contains(value)),
+            Wants::NotAmong(values) => value.is_none_or(|value| !values.contains(value)),
+            Wants::Present => value.is_some(),
+            Wants::Absent => value.is_none(),
+        }
     }
 }
 
-/// The requirements of a text: commas within parentheses do not part.
-fn parts(text: &str) -> Vec<&str> {
-    let (mut found, mut from, mut depth) = (Vec::new(), 0, 0_i32);
+/// Splits at commas outside parentheses.
+fn terms(text: &str) -> Option<Vec<&str>> {
+    let (mut terms, mut start, mut inside) = (Vec::new(), 0, false);
     for (at, byte) in text.bytes().enumerate() {
         match byte {
-            b'(' => depth += 1,
-            b')' => depth -= 1,
-            b',' if depth == 0 => {
-                found.push(&text[from..at]);
-                from = at + 1;
+            b'(' if inside => return None,
+            b'(' => inside = true,
+            b')' if !inside => return None,
+            b')' => inside = false,
+            b',' if !inside => {
+                terms.push(text.get(start..at)?);
+                start = at + 1;
             }
             _ => {}
         }
     }
-    found.push(&text[from..]);
-    if text.trim().is_empty() { Vec::new() } else { found }
+    terms.push(text.get(start..)?);
+    (!inside).then_some(terms)
 }
 
-fn requirement(text: &str) -> Option<Expression> {
-    if let Some(key) = text.strip_prefix('!') {
-        return Some(Expression::DoesNotExist(name(key)?));
+fn requirement(term: &str) -> Result<Requirement, &'static str> {
+    if let Some(key) = term.strip_prefix('!') {
+        return Ok(Requirement { key: key_of(key)?, wants: Wants::Absent });
     }
-    if let Some((key, values)) = text.split_once(" notin ") {
-        return Some(Expression::NotIn(name(key)?, set(values)?));
-    }
-    if let Some((key, values)) = text.split_once(" in ") {
-        return Some(Expression::In(name(key)?, set(values)?));
-    }
-    if let Some((key, value)) = text.split_once("!=") {
-        return Some(Expression::NotEqual(name(key)?, label(value)?));
-    }
-    if let Some((key, value)) = text.split_once("==").or_else(|| text.split_once('=')) {
-        return Some(Expression::Equal(name(key)?, label(value)?));
-    }
-    Some(Expression::Exists(name(text)?))
-}
-
-fn set(text: &str) -> Option<std::collections::BTreeSet<String>> {
-    let inner = text.trim().strip_prefix('(')?.strip_suffix(')')?;
-    inner.split(',').map(label).collect()
-}
-
-fn name(text: &str) -> Option<String> {
-    let text = text.trim();
-    let sound = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-    (!text.is_empty() && text.chars().all(sound)).then(|| text.to_owned())
-}
-
-fn label(text: &str) -> Option<String> {
-    let text = text.trim();
-    let sound = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    text.chars().all(sound).then(|| text.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn labels(text: &str) -> BTreeMap<String, String> {
-        text.split_whitespace().filter_map(|pair| pair.split_once('=')).map(|(k, v)| (k.into(), v.into())).collect()
-    }
-
-    #[test]
-    fn every_form_of_requirement_is_understood() {
-        for (text, matching, other) in [
-            ("app=a", "app=a x=1", "app=b"),
-            ("app==a", "app=a", "x=1"),
-            ("app!=a", "app=b", "app=a"),
-            ("app in (a,b)", "app=b", "app=c"),
-            ("app notin (a, b)", "app=c", "app=a"),
-            ("app", "app=anything", "x=1"),
-            ("!app", "x=1", "app=a"),
-            ("app=a,tier in (x,y),!gone", "app=a tier=y", "app=a tier=z"),
-            ("model.aibrix.ai/name=m", "model.aibrix.ai/name=m", "model.aibrix.ai/name=n"),
-        ] {
-            let selector = Selector::parse(text).unwrap();
-            assert!(selector.matches(&labels(matching)), "{text} selects {matching}");
-            assert!(!selector.matches(&labels(other)), "{text} does not select {other}");
+    for (operator, equal) in [("!=", false), ("==", true), ("=", true)] {
+        if let Some((key, value)) = term.split_once(operator) {
+            let values = BTreeSet::from([value_of(value)?]);
+            let wants = if equal { Wants::Among(values) } else { Wants::NotAmong(values) };
+            return Ok(Requirement { key: key_of(key)?, wants });
         }
     }
-
-    #[test]
-    fn a_selector_of_everything_or_nothing_readable_is_refused() {
-        for text in ["", "  ", ",", "a=b,", "a in b", "a in (b", "a b", "a=(b)", "=b"] {
-            assert!(Selector::parse(text).is_err(), "{text:?}");
-        }
+    if let Some((head, rest)) = term.split_once('(') {
+        let list = rest.strip_suffix(')').ok_or(FORMS)?;
+        let values = list.split(',').map(value_of).collect::<Result<_, _>>()?;
+        let mut words = head.split_whitespace();
+        let wants = match (words.next(), words.next(), words.next()) {
+            (Some(key), Some("in"), None) => Requirement { key: key_of(key)?, wants: Wants::Among(values) },
+            (Some(key), Some("notin"), None) => Requirement { key: key_of(key)?, wants: Wants::NotAmong(values) },
+            _ => return Err(FORMS),
+        };
+        return Ok(wants);
     }
+    let word = key_of(term).map_err(|_| FORMS)?;
+    Ok(Requirement { key: word, wants: Wants::Present })
+}
+
+fn key_of(text: &str) -> Result<String, &'static str> {
+    let key = text.trim();
+    let name = key.split_once('/').map_or(key, |(_, name)| name);
+    if name.is_empty() || key.starts_with('/') || name.contains('/') || !plain(&key.replacen('/', "", 1)) {
+        return Err(NAMES);
+    }
+    Ok(key.to_owned())
+}
+
+fn value_of(text: &str) -> Result<String, &'static str> {
+    let value = text.trim();
+    if plain(value) { Ok(value.to_owned()) } else { Err(NAMES) }
+}
+
+fn plain(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }

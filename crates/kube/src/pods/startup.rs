@@ -1,87 +1,74 @@
-//! How long pods take from being asked for to being ready, measured: what a forecast has to look ahead.
+//! How long replicas take to start: from a pod's creation to when it became ready, each pod counted once.
 
 use super::view::PodView;
-use std::collections::{BTreeSet, VecDeque};
+use autoscaler_core::time::Span;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-/// Start-ups that are remembered of a target.
-const REMEMBERED: usize = 64;
+/// The latest this many: an image or a model that loads faster than last month's should show soon.
+const MOST_SAMPLES: usize = 256;
+/// A pod that is first seen ready may have been so before; a start that took longer than this is not believed then.
+const BELIEVED: Span = Span::secs(3600);
 
-/// Start-up times of one target.
-#[derive(Debug, Default, Clone)]
-pub(crate) struct Startup {
-    /// In seconds, the latest last.
-    seconds: VecDeque<f64>,
-    /// Pods that were counted, or were ready when they were first seen.
-    counted: BTreeSet<String>,
-    /// Whether pods were seen before: those that are ready at first say when they became so last, and not first.
-    begun: bool,
+/// Start-up times of a target.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct StartUps {
+    samples: VecDeque<Span>,
+    /// Pods that exist, and whether they have been counted. Others are forgotten, so this is as many as there are pods.
+    known: HashMap<Box<str>, bool>,
+    count: u64,
 }
 
-/// A distribution of start-up times, in seconds.
+/// Start-up times in brief.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Distribution {
-    pub(crate) count: usize,
-    pub(crate) p50: f64,
-    pub(crate) p90: f64,
-    pub(crate) max: f64,
+pub(crate) struct StartUp {
+    /// Starts ever measured.
+    pub(crate) count: u64,
+    /// Of the latest starts: the middle.
+    pub(crate) p50: Span,
+    /// Nine in ten are as fast.
+    pub(crate) p90: Span,
+    /// The slowest.
+    pub(crate) max: Span,
 }
 
-impl Startup {
-    /// Takes a look at a target's pods.
-    pub(crate) fn see(&mut self, pods: &[Arc<PodView>]) {
-        let ready = pods.iter().filter(|pod| pod.ready == Some(true));
-        for pod in ready {
-            if !self.counted.insert(pod.uid.clone()) || !self.begun {
-                continue;
+impl StartUps {
+    /// Looks at the pods of the target, as often as one likes.
+    pub(crate) fn observe(&mut self, pods: &[Arc<PodView>]) {
+        let mut known = HashMap::with_capacity(pods.len());
+        for pod in pods.iter().filter(|pod| !pod.uid.is_empty()) {
+            let before = self.known.get(&pod.uid).copied();
+            let counted = before == Some(true);
+            if !counted && pod.serves() {
+                self.measure(pod, before.is_some());
             }
-            let (Some(created), Some(at)) = (pod.created, pod.ready_at) else { continue };
-            if self.seconds.len() == REMEMBERED {
-                self.seconds.pop_front();
-            }
-            self.seconds.push_back(at.since(created).as_secs().max(0.0));
+            known.insert(pod.uid.clone(), counted || pod.serves());
         }
-        self.begun = true;
-        self.counted.retain(|uid| pods.iter().any(|pod| pod.uid == *uid));
+        self.known = known;
     }
 
-    /// What was measured; none before the first start-up.
-    pub(crate) fn distribution(&self) -> Option<Distribution> {
-        let mut sorted: Vec<f64> = self.seconds.iter().copied().collect();
-        sorted.sort_by(f64::total_cmp);
-        let at = |share: usize| sorted.get((sorted.len() * share).div_ceil(100).saturating_sub(1)).copied();
-        Some(Distribution { count: sorted.len(), p50: at(50)?, p90: at(90)?, max: *sorted.last()? })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn pod(name: &str, ready: Option<&str>) -> Arc<PodView> {
-        let mut conditions = Vec::new();
-        if let Some(at) = ready {
-            conditions.push(json!({"type": "Ready", "status": "True", "lastTransitionTime": at}));
+    /// A pod that was seen starting is measured whatever happened to it. One that is first seen ready tells its last
+    /// change of readiness, which is its first only where nothing was restarted.
+    fn measure(&mut self, pod: &PodView, seen_starting: bool) {
+        let Some(took) = pod.ready_at.map(|ready| ready.since(pod.created)).filter(|took| *took > Span::ZERO) else {
+            return;
+        };
+        if !seen_starting && (pod.restarts > 0 || took > BELIEVED) {
+            return;
         }
-        let pod = json!({"metadata": {"name": name, "uid": name, "creationTimestamp": "2026-01-05T00:00:00Z"},
-            "status": {"phase": "Running", "conditions": conditions}});
-        Arc::new(PodView::of(serde_json::from_value(pod).unwrap()))
+        if self.samples.len() >= MOST_SAMPLES {
+            self.samples.pop_front();
+        }
+        self.samples.push_back(took);
+        self.count += 1;
     }
 
-    #[test]
-    fn each_start_counts_once_and_pods_that_were_there_before_do_not() {
-        let mut startup = Startup::default();
-        startup.see(&[pod("old", Some("2026-01-05T09:00:00Z"))]);
-        assert_eq!(startup.distribution(), None);
-        let (old, new) = (pod("old", Some("2026-01-05T09:00:00Z")), pod("new", None));
-        startup.see(&[Arc::clone(&old), new]);
-        let new = pod("new", Some("2026-01-05T00:00:40Z"));
-        for _ in 0..3 {
-            startup.see(&[Arc::clone(&old), Arc::clone(&new)]);
-        }
-        startup.see(&[pod("newer", Some("2026-01-05T00:01:00Z")), new]);
-        let expected = Distribution { count: 2, p50: 40.0, p90: 60.0, max: 60.0 };
-        assert_eq!(startup.distribution(), Some(expected));
+    /// In brief; none before the first start.
+    pub(crate) fn summary(&self) -> Option<StartUp> {
+        let mut sorted: Vec<Span> = self.samples.iter().copied().collect();
+        sorted.sort_unstable();
+        // The nearest rank: a time that was measured, not one in between.
+        let rank = |hundredths: usize| sorted.get((sorted.len() * hundredths).div_ceil(100).saturating_sub(1)).copied();
+        Some(StartUp { count: self.count, p50: rank(50)?, p90: rank(90)?, max: rank(100)? })
     }
 }

@@ -1,66 +1,73 @@
-//! Why a target cannot be read or written, told apart by what is to be done about it.
+//! What may go wrong with a target, in words that a user can act upon.
 
-use crate::said::said;
 use std::time::Duration;
 
-/// Why a target cannot be read or written.
+/// Why a target could not be found, read or written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TargetError {
-    /// No such kind.
-    #[error("{0} is not known to the cluster; install its CRD, or correct scaleTargetRef.apiVersion and kind")]
-    NoKind(String),
-    /// No such object.
+    /// The object does not exist.
     #[error("{0} does not exist")]
     NotFound(String),
-    /// The kind cannot be scaled.
-    #[error("{0} has no scale subresource, so it cannot be scaled")]
+    /// The controller's role lacks a verb.
+    #[error("the controller may not {verb} {resource}: allow it in the controller's ClusterRole or Role")]
+    Forbidden {
+        /// The verb, as RBAC calls it.
+        verb: &'static str,
+        /// The resource with its group and subresource, as RBAC calls it.
+        resource: String,
+    },
+    /// The kind is served without `/scale`.
+    #[error("{0} has no /scale subresource: scale another kind, or add `subresources.scale` to its CRD")]
     NoScale(String),
-    /// The object lacks what is needed.
+    /// The server serves no such kind.
     #[error("{0}")]
-    Unusable(String),
-    /// The controller may not.
-    #[error("forbidden: {0}")]
-    Forbidden(String),
-    /// Somebody else has written it since it was read.
-    #[error("it was changed by someone else meanwhile; decided anew at the next tick")]
+    NoKind(String),
+    /// The `StormService` has no such role.
+    #[error("{object} has no role {role:?}; its roles: {known}")]
+    NoRole {
+        /// The `StormService`.
+        object: String,
+        /// What was asked for.
+        role: String,
+        /// What there is.
+        known: String,
+    },
+    /// Somebody else wrote since it was read: read again, then decide.
+    #[error("changed since it was read")]
     Changed,
-    /// The server asks for fewer requests.
-    #[error("the API server is busy (429)")]
-    Throttled(Option<Duration>),
-    /// The server does not answer, or with an error of its own.
-    #[error("the API server: {0}")]
+    /// The server asks to wait.
+    #[error("the API server asks to wait for {} s", .0.as_secs_f64())]
+    Throttled(Duration),
+    /// The server, or the way to it, is in trouble.
+    #[error("the API server is in trouble: {0}")]
     Unavailable(String),
-    /// No answer by the deadline.
-    #[error("the API server did not answer in time")]
-    TimedOut,
+    /// No answer in time.
+    #[error("no answer from the API server within {} s", .0.as_secs_f64())]
+    Timeout(Duration),
+    /// The request will not succeed as it is.
+    #[error("{0}")]
+    Refused(String),
 }
 
 impl TargetError {
-    /// What a request's failure means for `object`, such as `Deployment n/a`.
-    pub(crate) fn of(error: &kube::Error, object: &str) -> Self {
-        let kube::Error::Api(status) = error else { return Self::Unavailable(said(error)) };
-        match status.code {
-            404 => Self::NotFound(object.to_owned()),
-            403 => Self::Forbidden(status.message.clone()),
-            409 => Self::Changed,
-            429 => {
-                let seconds = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
-                Self::Throttled((seconds > 0).then(|| Duration::from_secs(u64::from(seconds))))
-            }
-            _ => Self::Unavailable(said(error)),
-        }
+    /// Whether trying again later may help without anybody changing anything.
+    pub(crate) fn transient(&self) -> bool {
+        matches!(self, Self::Changed | Self::Throttled(_) | Self::Unavailable(_) | Self::Timeout(_))
     }
 
-    /// A short word for counting.
-    pub(crate) fn kind(&self) -> &'static str {
+    /// A stable word for conditions, events and metrics.
+    pub(crate) fn reason(&self) -> &'static str {
         match self {
-            Self::NoKind(_) | Self::NotFound(_) => "not_found",
-            Self::NoScale(_) | Self::Unusable(_) => "unusable",
-            Self::Forbidden(_) => "forbidden",
-            Self::Changed => "conflict",
-            Self::Throttled(_) => "throttled",
-            Self::Unavailable(_) => "server_error",
-            Self::TimedOut => "timeout",
+            Self::NotFound(_) => "TargetNotFound",
+            Self::Forbidden { .. } => "Forbidden",
+            Self::NoScale(_) => "NoScaleSubresource",
+            Self::NoKind(_) => "UnknownKind",
+            Self::NoRole { .. } => "UnknownRole",
+            Self::Changed => "Conflict",
+            Self::Throttled(_) => "Throttled",
+            Self::Unavailable(_) => "ServerUnavailable",
+            Self::Timeout(_) => "Timeout",
+            Self::Refused(_) => "Refused",
         }
     }
 }

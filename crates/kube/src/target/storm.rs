@@ -1,116 +1,174 @@
-//! AIBrix's `StormService` (`orchestration.aibrix.ai`): a role is scaled within the template, since it has no `/scale`.
+//! `AIBrix`'s `StormService`: `spec.replicas` `RoleSet`s, each with `replicas` pods (or groups of pods) of every role.
+//!
+//! A role's count is what its template says, which is per `RoleSet`, and that is what is written. `AIBrix` reads
+//! `status.roleStatuses` instead, which counts the pods of all `RoleSet`s, and so multiplies by their number at each write
+//! (its issue 2780). Where there are several `RoleSet`s, one replica of a role is one pod in each of them
+//! (`crate::pods::Grouping::AcrossRoleSets`), so that all counts have one unit.
 
+use super::call::{About, call};
 use super::error::TargetError;
-use super::scale::{MANAGER, Read, ScaleView};
-use crate::pods::Selector;
-use kube::Api;
-use kube::api::{DynamicObject, Patch, PatchParams};
+use super::scale::{FIELD_MANAGER, Object, ScaleView, Written, count};
+use http::header::CONTENT_TYPE;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Client;
+use kube::core::Request;
+use kube::core::params::GetParams;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// The kind.
-pub(super) const KIND: &str = "StormService";
-const ROLES: &str = "/spec/template/spec/roles";
-/// A pod group's first pod answers for it.
-const GROUP_INDEX: &str = "stormservice.orchestration.aibrix.ai/pod-group-index";
+const GROUP_LEADER: &str = "stormservice.orchestration.aibrix.ai/pod-group-index=0";
 
-/// The pods of a service, or of one of its roles.
-pub(super) fn selector(name: &str, role: Option<&str>) -> Selector {
-    let mut selector = Selector::default();
-    selector.and("storm-service-name", name);
-    if let Some(role) = role {
-        selector.and("role-name", role);
-    }
-    selector
+/// Where a JSON patch writes, and what it must find there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Slot {
+    /// A role of the template: its index, its name, the count that was read.
+    Role(usize, String, Option<i64>),
+    /// The whole service: the count that was read.
+    Whole(Option<i64>),
+}
+
+#[derive(Deserialize)]
+struct StormService {
+    metadata: ObjectMeta,
+    spec: Spec,
+    #[serde(default)]
+    status: Status,
+}
+
+#[derive(Deserialize)]
+struct Spec {
+    replicas: Option<i64>,
+    #[serde(default)]
+    template: Template,
+}
+
+#[derive(Deserialize, Default)]
+struct Template {
+    #[serde(default)]
+    spec: RoleSetSpec,
+}
+
+#[derive(Deserialize, Default)]
+struct RoleSetSpec {
+    #[serde(default)]
+    roles: Vec<Role>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Role {
+    name: String,
+    replicas: Option<i64>,
+    pod_group_size: Option<i64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    replicas: Option<i64>,
+    #[serde(default)]
+    role_statuses: Vec<RoleStatus>,
+}
+
+#[derive(Deserialize)]
+struct RoleStatus {
+    name: String,
+    replicas: Option<i64>,
 }
 
 /// Reads a role.
-pub(super) async fn get(api: &Api<DynamicObject>, name: &str, role: &str) -> Result<ScaleView, TargetError> {
-    let object = api.get(name).await.map_err(|error| TargetError::of(&error, &format!("{KIND} {name}")))?;
-    view(&object, name, role)
-}
-
-fn view(object: &DynamicObject, name: &str, role: &str) -> Result<ScaleView, TargetError> {
-    let roles = object.data.pointer(ROLES).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let found = roles.iter().enumerate().find(|(_, one)| one["name"] == role);
-    let (place, spec) = found.ok_or_else(|| {
-        let known: Vec<&str> = roles.iter().filter_map(|one| one["name"].as_str()).collect();
-        TargetError::Unusable(format!("{KIND} {name} has no role {role:?} (allowed: {})", known.join(", ")))
-    })?;
-    // A role's count is that of each RoleSet. With several, what is decided for all pods would be multiplied.
-    let sets = object.data.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
-    if sets > 1 {
-        return Err(TargetError::Unusable(format!(
-            "{KIND} {name} has {sets} RoleSets, and a role's replicas are those of each; scale one RoleSet's roles, or all by \
-             storm-service-mode: replica"
-        )));
-    }
-    let replicas = spec["replicas"].as_i64().and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
-    let mut selector = selector(name, Some(role));
-    if spec["podGroupSize"].as_i64().is_some_and(|size| size > 1) {
-        selector.and(GROUP_INDEX, "0");
-    }
+pub(super) async fn get_role(client: &Client, object: &Object, role: &str) -> Result<ScaleView, TargetError> {
+    let storm = fetch(client, object).await?;
+    let roles = &storm.spec.template.spec.roles;
+    let Some((index, found)) = roles.iter().enumerate().find(|(_, found)| found.name == role) else {
+        let known: Vec<&str> = roles.iter().map(|found| found.name.as_str()).collect();
+        return Err(TargetError::NoRole { object: object.title(), role: role.to_owned(), known: known.join(", ") });
+    };
+    let role_sets = count(storm.spec.replicas.unwrap_or(1)).max(1);
+    let told = storm.status.role_statuses.iter().find(|status| status.name == role).and_then(|status| status.replicas);
     Ok(ScaleView {
-        replicas,
-        status_replicas: None,
-        selector,
-        revision: object.metadata.resource_version.clone(),
-        read: Read::Role(place),
+        replicas: found.replicas.map_or(0, count),
+        // The status counts the pods of all RoleSets.
+        status_replicas: told.map(|all| count(all).div_ceil(role_sets)),
+        slot: Some(Slot::Role(index, role.to_owned(), found.replicas)),
+        ..view(object, &storm, Some(role))
     })
 }
 
-/// Writes a role's count, where the role and its count are still what was read.
-pub(super) async fn set(
-    api: &Api<DynamicObject>,
-    name: &str,
-    role: &str,
-    place: usize,
-    before: u32,
-    count: i32,
-) -> Result<(), TargetError> {
-    let path = format!("{ROLES}/{place}");
-    let mut operations = vec![json!({ "op": "test", "path": format!("{path}/name"), "value": role })];
-    // Absent is read as 0, and cannot be tested.
-    if before > 0 {
-        operations.push(json!({ "op": "test", "path": format!("{path}/replicas"), "value": before }));
+/// Reads the whole service.
+pub(super) async fn get_whole(client: &Client, object: &Object, role: Option<&str>) -> Result<ScaleView, TargetError> {
+    let storm = fetch(client, object).await?;
+    Ok(view(object, &storm, role))
+}
+
+/// Writes where there is no `/scale`: a JSON patch that first tests that it finds what was read.
+pub(super) async fn set(client: &Client, object: &Object, slot: &Slot, replicas: u32) -> Result<Written, TargetError> {
+    #[derive(Deserialize)]
+    struct Answer {
+        metadata: ObjectMeta,
     }
-    operations.push(json!({ "op": "add", "path": format!("{path}/replicas"), "value": count }));
-    let patch: kube::core::params::Patch<()> = Patch::Json(
-        serde_json::from_value(Value::Array(operations)).map_err(|error| TargetError::Unusable(error.to_string()))?,
-    );
-    let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-    match api.patch(name, &params, &patch).await {
-        Ok(_) => Ok(()),
-        // The server says so of a test that failed.
-        Err(kube::Error::Api(status)) if status.code == 422 => Err(TargetError::Changed),
-        Err(error) => Err(TargetError::of(&error, &format!("{KIND} {name}"))),
+    let (title, resource) = (object.title(), object.kind.rbac_name());
+    let about = About { verb: "patch", resource: &resource, object: &title };
+    let body = serde_json::to_vec(&patch(slot, replicas)).map_err(|error| TargetError::Refused(error.to_string()))?;
+    let path = format!("{}/{}?fieldManager={FIELD_MANAGER}", object.kind.path(&object.namespace), object.name);
+    let request = http::Request::patch(path).header(CONTENT_TYPE, "application/json-patch+json").body(body);
+    let answer: Answer = call(client, request.map_err(kube::core::request::Error::BuildRequest), about).await?;
+    Ok(Written::Done(answer.metadata.resource_version.unwrap_or_default()))
+}
+
+fn patch(slot: &Slot, replicas: u32) -> Value {
+    let (mut steps, place, old) = match slot {
+        Slot::Role(index, name, old) => {
+            let role = format!("/spec/template/spec/roles/{index}");
+            let test = json!({"op": "test", "path": format!("{role}/name"), "value": name});
+            (vec![test], format!("{role}/replicas"), old)
+        }
+        Slot::Whole(old) => (Vec::new(), "/spec/replicas".to_owned(), old),
+    };
+    // A test of what is absent fails in some servers and passes in others, so an absent count is not tested.
+    if let Some(old) = old {
+        steps.push(json!({"op": "test", "path": place, "value": old}));
+    }
+    // `add` replaces, too, where there is something.
+    steps.push(json!({"op": "add", "path": place, "value": super::scale::wire(replicas)}));
+    Value::Array(steps)
+}
+
+async fn fetch(client: &Client, object: &Object) -> Result<StormService, TargetError> {
+    let (title, resource) = (object.title(), object.kind.rbac_name());
+    let about = About { verb: "get", resource: &resource, object: &title };
+    let request = Request::new(object.kind.path(&object.namespace)).get(&object.name, &GetParams::default());
+    match call(client, request, about).await {
+        // A path that leads nowhere means here that the kind has gone, not that it lacks `/scale`.
+        Err(TargetError::NoScale(title)) => Err(TargetError::NotFound(title)),
+        answer => answer,
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn service(value: Value) -> DynamicObject {
-        serde_json::from_value(value).unwrap()
+/// The whole service's view, which a role's view changes in part.
+fn view(object: &Object, storm: &StormService, role: Option<&str>) -> ScaleView {
+    ScaleView {
+        // Absent means 1, as everywhere in Kubernetes; AIBrix fails on it.
+        replicas: count(storm.spec.replicas.unwrap_or(1)),
+        status_replicas: storm.status.replicas.map(count),
+        selector: selector(object, &storm.spec.template.spec.roles, role),
+        resource_version: storm.metadata.resource_version.clone().unwrap_or_default(),
+        uid: storm.metadata.uid.clone().unwrap_or_default(),
+        slot: (!object.kind.scale).then_some(Slot::Whole(storm.spec.replicas)),
     }
+}
 
-    #[test]
-    fn a_role_is_found_in_the_template_with_its_pods() {
-        let roles = json!([{"name": "prefill", "replicas": 1}, {"name": "decode", "replicas": 3, "podGroupSize": 2}]);
-        let object = service(json!({"metadata": {"name": "s", "resourceVersion": "7"},
-            "spec": {"replicas": 1, "template": {"spec": {"roles": roles}}}}));
-        let found = view(&object, "s", "decode").unwrap();
-        assert_eq!((found.replicas, found.read), (3, Read::Role(1)));
-        let selector = "storm-service-name=s,role-name=decode,stormservice.orchestration.aibrix.ai/pod-group-index=0";
-        assert_eq!(found.selector.to_string(), selector);
-        let unknown = view(&object, "s", "route").unwrap_err().to_string();
-        assert_eq!(unknown, "StormService s has no role \"route\" (allowed: prefill, decode)");
+fn selector(object: &Object, roles: &[Role], role: Option<&str>) -> String {
+    let mut selector = format!("storm-service-name={}", object.name);
+    if let Some(role) = role {
+        selector.push_str(",role-name=");
+        selector.push_str(role);
     }
-
-    #[test]
-    fn a_role_of_several_role_sets_is_refused_since_its_count_would_be_multiplied() {
-        let object = service(json!({"metadata": {"name": "s"},
-            "spec": {"replicas": 2, "template": {"spec": {"roles": [{"name": "decode", "replicas": 3}]}}}}));
-        assert!(view(&object, "s", "decode").unwrap_err().to_string().contains("2 RoleSets"));
+    let considered = |found: &&Role| role.is_none_or(|role| role == found.name);
+    // In a group of pods only the first serves metrics.
+    if roles.iter().filter(considered).any(|found| found.pod_group_size.unwrap_or(1) > 1) {
+        selector.push(',');
+        selector.push_str(GROUP_LEADER);
     }
+    selector
 }

@@ -1,129 +1,161 @@
-//! When targets change: one watch of metadata for each kind, so that `/scale` is read only where its object has a new revision.
+//! Which version each target has, from one watch of metadata per kind, so that `/scale` is fetched only after a change.
+//!
+//! A watch is begun when its kind is first needed, and ends with the leadership. Where a kind may not be watched, or its watch
+//! is in trouble, no revision is given and the caller polls.
 
 use super::kinds::Kind;
-use crate::admin::Metrics;
 use futures_util::StreamExt;
-use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
-use kube::runtime::watcher::{Config, Event};
-use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client, ResourceExt};
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use tokio::task::AbortHandle;
+use kube::core::{DynamicObject, PartialObjectMeta};
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Client};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
-/// The watches, begun when a kind is first asked for.
+/// Each watch is a connection's stream and a map; kinds beyond this are polled.
+const MOST_KINDS: usize = 64;
+/// A watch tries again after at most 30 s: without an error for twice as long it has come back.
+const DOUBT: Duration = Duration::from_secs(60);
+
+/// Told the kind's name and the error at each failure of a watch, to be counted.
+pub(crate) type OnRestart = Arc<dyn Fn(&str, &watcher::Error) + Send + Sync>;
+/// What is watched of each object.
+pub(super) type Meta = PartialObjectMeta<DynamicObject>;
+
+/// Watches of targets, one per kind.
 pub(crate) struct Watch {
     client: Client,
+    /// None: the whole cluster.
     namespace: Option<String>,
-    metrics: Metrics,
-    kinds: Mutex<BTreeMap<String, (Arc<Revisions>, AbortHandle)>>,
+    /// Whether the server has streaming lists.
+    streaming: bool,
+    on_restart: OnRestart,
+    kinds: Mutex<BTreeMap<String, Watched>>,
 }
 
-/// Kinds that are watched; targets of more are read at each tick.
-const MAX_KINDS: usize = 64;
-
-#[derive(Debug, Default)]
-struct Revisions(RwLock<State>);
-
-#[derive(Debug, Default)]
-struct State {
-    known: BTreeMap<(String, String), String>,
-    listing: BTreeMap<(String, String), String>,
-    /// Whether what is known is whole and followed.
-    follows: bool,
+struct Watched {
+    seen: Arc<Mutex<Seen>>,
+    /// Ends the watch with the entry.
+    _task: AbortOnDropHandle<()>,
 }
 
 impl Watch {
-    pub(crate) fn new(client: Client, namespace: Option<String>, metrics: Metrics) -> Self {
-        Self { client, namespace, metrics, kinds: Mutex::default() }
+    /// Watches nothing yet.
+    pub(crate) fn new(client: Client, namespace: Option<String>, streaming: bool, on_restart: OnRestart) -> Self {
+        Self { client, namespace, streaming, on_restart, kinds: Mutex::default() }
     }
 
-    /// The revision of an object; none where the kind is not followed (yet), and the object has to be read.
+    /// The version that an object has; none where it does not exist, or where that cannot be relied on. A kind that is asked
+    /// for the first time is watched from then on. Must be called within a runtime.
     pub(crate) fn revision(&self, kind: &Kind, namespace: &str, name: &str) -> Option<String> {
-        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = format!("{}/{}", kind.resource.api_version, kind.resource.kind);
-        if let Some((revisions, _)) = kinds.get(&key) {
-            let state = revisions.0.read().unwrap_or_else(PoisonError::into_inner);
-            let known = state.known.get(&(namespace.to_owned(), name.to_owned()));
-            return known.filter(|_| state.follows).cloned();
+        let seen = self.seen(kind)?;
+        let seen = locked(&seen);
+        if !seen.reliable(Instant::now()) {
+            return None;
         }
-        if kinds.len() < MAX_KINDS {
-            let revisions = Arc::new(Revisions::default());
-            let task = tokio::spawn(follow(
-                self.client.clone(),
-                self.namespace.clone(),
-                kind.resource.clone(),
-                Arc::clone(&revisions),
-                self.metrics.clone(),
-            ));
-            kinds.insert(key, (revisions, task.abort_handle()));
-        }
-        None
+        seen.live.get(namespace)?.get(name).cloned()
     }
-}
 
-impl Drop for Watch {
-    fn drop(&mut self) {
-        for (_, task) in self.kinds.lock().unwrap_or_else(PoisonError::into_inner).values() {
-            task.abort();
+    /// None where there are too many kinds.
+    pub(super) fn seen(&self, kind: &Kind) -> Option<Arc<Mutex<Seen>>> {
+        let (mut kinds, key) = (locked(&self.kinds), kind.key());
+        if kinds.len() >= MOST_KINDS && !kinds.contains_key(&key) {
+            return None;
         }
+        Some(Arc::clone(&kinds.entry(key).or_insert_with(|| self.start(kind)).seen))
     }
-}
 
-impl Revisions {
-    fn take(&self, event: Event<PartialObjectMeta<DynamicObject>>) {
-        let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let entry = |object: &PartialObjectMeta<DynamicObject>| {
-            let key = (object.namespace().unwrap_or_default(), object.name_any());
-            (key, object.resource_version().unwrap_or_default())
+    fn start(&self, kind: &Kind) -> Watched {
+        let resource = &kind.resource;
+        let api: Api<Meta> = match &self.namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, resource),
+            None => Api::all_with(self.client.clone(), resource),
         };
-        match event {
-            Event::Init => state.listing.clear(),
-            Event::InitApply(object) => {
-                let (key, revision) = entry(&object);
-                state.listing.insert(key, revision);
+        let config = watcher::Config::default();
+        let config = if self.streaming { config.streaming_lists() } else { config };
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let (into, on_restart, name) = (seen.clone(), self.on_restart.clone(), kind.key());
+        let task = tokio::spawn(async move {
+            let mut events = std::pin::pin!(watcher(api, config).default_backoff());
+            while let Some(event) = events.next().await {
+                if let Err(error) = &event {
+                    on_restart(&name, error);
+                }
+                locked(&into).apply(event, Instant::now());
             }
-            Event::InitDone => {
-                state.known = std::mem::take(&mut state.listing);
-                state.follows = true;
-            }
-            Event::Apply(object) => {
-                let (key, revision) = entry(&object);
-                state.known.insert(key, revision);
-                state.follows = true;
-            }
-            Event::Delete(object) => {
-                state.known.remove(&entry(&object).0);
-                state.follows = true;
-            }
-        }
-    }
-
-    /// The stream broke: until it has brought something again, objects are read.
-    fn lost(&self) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).follows = false;
+        });
+        Watched { seen, _task: AbortOnDropHandle::new(task) }
     }
 }
 
-async fn follow(
-    client: Client,
-    namespace: Option<String>,
-    resource: ApiResource,
-    revisions: Arc<Revisions>,
-    metrics: Metrics,
-) {
-    let api: Api<PartialObjectMeta<DynamicObject>> = match &namespace {
-        Some(namespace) => Api::namespaced_with(client, namespace, &resource),
-        None => Api::all_with(client, &resource),
-    };
-    let mut events = std::pin::pin!(watcher(api, Config::default()).default_backoff());
-    while let Some(event) = events.next().await {
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+type Versions = HashMap<String, HashMap<String, String>>;
+
+/// What a watch has seen: versions by namespace and name.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) live: Versions,
+    /// A list that is still coming; the old view stays until it is whole.
+    coming: Option<Versions>,
+    listed: bool,
+    doubtful_until: Option<Instant>,
+}
+
+impl Seen {
+    pub(super) fn reliable(&self, now: Instant) -> bool {
+        self.listed && self.doubtful_until.is_none_or(|until| until < now)
+    }
+
+    pub(super) fn apply(&mut self, event: watcher::Result<Event<Meta>>, now: Instant) {
         match event {
-            Ok(event) => revisions.take(event),
-            Err(error) => {
-                revisions.lost();
-                metrics.watch_failed(&resource.plural, &error);
+            Ok(Event::Init) => self.coming = Some(Versions::default()),
+            Ok(Event::InitApply(object)) => {
+                if let Some(coming) = &mut self.coming {
+                    put(coming, object);
+                }
             }
+            Ok(Event::InitDone) => {
+                self.live = self.coming.take().unwrap_or_default();
+                self.listed = true;
+                self.recovered();
+            }
+            Ok(Event::Apply(object)) => {
+                put(&mut self.live, object);
+                self.recovered();
+            }
+            Ok(Event::Delete(object)) => {
+                remove(&mut self.live, &object);
+                self.recovered();
+            }
+            // A watch that goes on where it was says nothing, so only time can tell that it is well again.
+            Err(_) => self.doubtful_until = Some(now + DOUBT),
+        }
+    }
+
+    fn recovered(&mut self) {
+        self.doubtful_until = None;
+    }
+}
+
+fn put(versions: &mut Versions, object: Meta) {
+    let meta = object.metadata;
+    if let (Some(name), Some(version)) = (meta.name, meta.resource_version) {
+        versions.entry(meta.namespace.unwrap_or_default()).or_default().insert(name, version);
+    }
+}
+
+fn remove(versions: &mut Versions, object: &Meta) {
+    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+    if let (Some(names), Some(name)) = (versions.get_mut(namespace), &object.metadata.name) {
+        names.remove(name);
+        if names.is_empty() {
+            versions.remove(namespace);
         }
     }
 }

@@ -158,8 +158,8 @@ impl Cluster {
         stay.map(ResourceExt::name_any).collect()
     }
 
-    /// Waits until a pod was given a cost of deletion; is listening when it is given back.
-    pub(crate) async fn marked(&self, pod: &str, cost: &'static str) -> impl Future<Output = ()> {
+    /// Waits until a pod was given a cost of deletion below that of others; is listening when it is given back.
+    pub(crate) async fn marked(&self, pod: &str) -> impl Future<Output = ()> + use<> {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), "default");
         let config = watcher::Config::default().fields(&format!("metadata.name={pod}"));
         let mut changes = Box::pin(watcher(pods, config).touched_objects());
@@ -167,7 +167,8 @@ impl Cluster {
         changes.next().await.unwrap().unwrap();
         let find = async move {
             let key = "controller.kubernetes.io/pod-deletion-cost";
-            while changes.next().await.unwrap().unwrap().annotations().get(key).map(String::as_str) != Some(cost) {}
+            let below = |pod: &Pod| pod.annotations().get(key).is_some_and(|cost| cost.starts_with('-'));
+            while !below(&changes.next().await.unwrap().unwrap()) {}
         };
         async move { tokio::time::timeout(GUARD, find).await.unwrap() }
     }
