@@ -30,8 +30,7 @@ pub(crate) struct Context {
     pub(crate) custom: CustomApi,
     pub(crate) events: Events,
     pub(crate) metrics: Metrics,
-    /// None where there is one controller only.
-    pub(crate) leadership: Option<Leadership>,
+    pub(crate) leadership: Leadership,
     /// What each object remembers, by uid, for the next leader.
     pub(crate) memories: Mutex<BTreeMap<String, (Timestamp, FleetState)>>,
 }
@@ -39,6 +38,6 @@ pub(crate) struct Context {
 impl Context {
     /// Whether this controller may write now. Asked before each write, and not only at the tick's begin.
     pub(crate) fn may_write(&self) -> bool {
-        self.leadership.as_ref().is_none_or(Leadership::leads)
+        self.leadership.leads()
     }
 }

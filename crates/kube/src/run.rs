@@ -50,20 +50,23 @@ pub async fn run(options: Options, client: Client, stop: CancellationToken) -> a
     health.synced();
     while !stop.is_cancelled() {
         let leadership = if options.leader_election {
-            let lease = LeaseOptions::new(&home, &options.lease, options.lease_duration);
-            let leadership = Leadership::start(client.clone(), lease, metrics.clone());
-            tokio::select! {
-                () = leadership.wait_until_leading() => {}
-                () = stop.cancelled() => {
-                    leadership.release().await;
-                    break;
-                }
-            }
-            Some(leadership)
+            Leadership::contend(client.clone(), lease(&options, &home))?
         } else {
-            None
+            Leadership::unopposed()
         };
-        lead(&options, &client, &home, &pods, &metrics, leadership, &stop).await?;
+        tokio::select! {
+            () = leadership.wait_until_leading() => {}
+            () = stop.cancelled() => {
+                leadership.release().await;
+                break;
+            }
+        }
+        metrics.leads(true);
+        let led = lead(&options, &client, &home, &pods, &metrics, leadership.clone(), &stop).await;
+        metrics.leads(false);
+        // What is written last is written, so the next one may begin.
+        leadership.release().await;
+        led?;
     }
     watching.abort();
     let _ = admin.await;
@@ -77,7 +80,7 @@ async fn lead(
     home: &str,
     pods: &Arc<pods::Index>,
     metrics: &Metrics,
-    leadership: Option<Leadership>,
+    leadership: Leadership,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let loaded = memory::load(client, home, &options.lease).await;
@@ -112,7 +115,7 @@ async fn lead(
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            () = lost(context.leadership.as_ref()) => {
+            () = context.leadership.lost() => {
                 tracing::warn!("the lease is lost; nothing is written any more");
                 break;
             }
@@ -126,17 +129,19 @@ async fn lead(
     working.cancel();
     managing.await.context("the manager ended")?;
     context.save(home, &mut written).await;
-    // What is written last is written, so the next one may begin.
-    if let Some(leadership) = context.leadership.as_ref() {
-        leadership.release().await;
-    }
     Ok(())
 }
 
-async fn lost(leadership: Option<&Leadership>) {
-    match leadership {
-        Some(leadership) => leadership.lost().await,
-        None => std::future::pending().await,
+/// client-go's times where the duration is 15 s: 10 s to renew, and an attempt every 2 s.
+fn lease(options: &Options, home: &str) -> LeaseOptions {
+    let duration = options.lease_duration;
+    LeaseOptions {
+        namespace: home.to_owned(),
+        name: options.lease.clone(),
+        identity: std::env::var("HOSTNAME").unwrap_or_else(|_| "controller".to_owned()),
+        duration,
+        renew_deadline: duration * 2 / 3,
+        retry: duration * 2 / 15,
     }
 }
 

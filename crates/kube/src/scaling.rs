@@ -85,7 +85,11 @@ impl Scaling {
         }
         // Whatever becomes of it, the count has to be read again.
         self.forget();
-        match known.target.set(&context.client, &known.view, to).await {
+        let Some(written) = context.leadership.while_leading(known.target.set(&context.client, &known.view, to)).await
+        else {
+            return not_ours();
+        };
+        match written {
             Ok(Written::Done(_)) => {
                 context.metrics.wrote("ok");
                 Wrote::Scaled(from, to)

@@ -2,7 +2,7 @@
 
 use crate::values::span;
 use anyhow::Context;
-use autoscaler_kube::{Client, Options};
+use autoscaler_kube::{Client, Config, Options};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -64,7 +64,11 @@ pub(crate) fn run(args: ControllerArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         let stop = super::stop_on_signal();
-        let client = Client::try_default().await.context("no cluster: neither a kubeconfig nor a service account")?;
+        let mut config = Config::infer().await.context("no cluster: neither a kubeconfig nor a service account")?;
+        // A request that waits out a busy server would be late for its tick; the next tick asks again, after the time that
+        // the server has asked for.
+        config.default_retry = false;
+        let client = Client::try_from(config)?;
         let options = Options {
             interval: args.interval,
             scrape_timeout: args.scrape_timeout,
