@@ -1,11 +1,10 @@
-//! Who may scale a target: of several `PodAutoscaler`s the oldest, and none beside an HPA that somebody else made. Pure, so that
-//! a restart decides the same.
+//! Who may scale a target: of several `PodAutoscaler`s the oldest. Pure, so that a restart decides the same.
 
+use crate::target::group_of;
 use autoscaler_api::PodAutoscaler;
 use autoscaler_api::resolve;
 use autoscaler_api::resolved::Target;
 use autoscaler_api::v1alpha1::Mode;
-use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::ResourceExt;
 use std::collections::BTreeMap;
 
@@ -61,7 +60,7 @@ impl Claimed {
     fn of(namespace: &str, target: &Target) -> Self {
         Self {
             namespace: namespace.to_owned(),
-            group: group(&target.api_version).to_owned(),
+            group: group_of(&target.api_version, &target.kind).to_owned(),
             kind: target.kind.clone(),
             name: target.name.clone(),
             role: target.role.clone().filter(|_| !target.whole_storm_service),
@@ -73,10 +72,6 @@ impl Claimed {
             == (&other.namespace, &other.group, &other.kind, &other.name)
             && (self.role.is_none() || other.role.is_none() || self.role == other.role)
     }
-}
-
-fn group(api_version: &str) -> &str {
-    api_version.rsplit_once('/').map_or("", |(group, _)| group)
 }
 
 /// Who may scale: the oldest, by creation and then by uid, so that one answer holds for ever. By uid.
@@ -101,27 +96,6 @@ pub(crate) fn owners(claims: &[ClaimView]) -> BTreeMap<String, Verdict> {
         verdicts.insert(claim.uid.clone(), verdict);
     }
     verdicts
-}
-
-/// An HPA of the same target that none of our objects made.
-pub(crate) fn foreign_hpa<'a>(
-    object: &PodAutoscaler,
-    hpas: impl Iterator<Item = &'a HorizontalPodAutoscaler>,
-) -> Option<String> {
-    let (namespace, target) = (object.namespace(), &object.spec.scale_target_ref);
-    let scales_the_same = |hpa: &HorizontalPodAutoscaler| {
-        hpa.spec.as_ref().is_some_and(|spec| {
-            let scaled = &spec.scale_target_ref;
-            let of = |version: &Option<String>| group(version.as_deref().unwrap_or_default()).to_owned();
-            (Some(&scaled.kind), Some(&scaled.name)) == (target.kind.as_ref(), target.name.as_ref())
-                && of(&scaled.api_version) == of(&target.api_version)
-        })
-    };
-    let ours = |hpa: &HorizontalPodAutoscaler| {
-        hpa.owner_references().iter().any(|owner| owner.kind == "PodAutoscaler" && owner.controller == Some(true))
-    };
-    let mut found = hpas.filter(|hpa| hpa.namespace() == namespace && scales_the_same(hpa) && !ours(hpa));
-    found.next().map(ResourceExt::name_any)
 }
 
 #[cfg(test)]
@@ -179,21 +153,6 @@ mod tests {
         assert!(apart.iter().all(|(_, verdict)| *verdict == Verdict::Free), "{apart:?}");
         let found = verdicts(&[object("a", 1, &storm(Some("x"))), object("b", 2, &storm(None))]);
         assert_eq!(found[1].1, Verdict::Taken("a".to_owned()));
-    }
-
-    #[test]
-    fn an_hpa_of_somebody_else_is_found_and_our_own_is_not() {
-        let hpa = |owner: &str| -> HorizontalPodAutoscaler {
-            serde_json::from_value(json!({
-                "metadata": {"name": "h", "namespace": "n", "ownerReferences": [
-                    {"apiVersion": "x/v1", "kind": owner, "name": "o", "uid": "u", "controller": true}]},
-                "spec": {"maxReplicas": 2, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "t"}},
-            }))
-            .unwrap()
-        };
-        let object = object("a", 1, &json!({}));
-        assert_eq!(foreign_hpa(&object, [&hpa("Other")].into_iter()).as_deref(), Some("h"));
-        assert_eq!(foreign_hpa(&object, [&hpa("PodAutoscaler")].into_iter()), None);
     }
 
     proptest! {

@@ -3,16 +3,14 @@
 use crate::admin::Metrics;
 use crate::events::Events;
 use crate::leader::Leadership;
+use crate::memory::Memories;
 use crate::options::Options;
 use crate::pods;
 use crate::sources::CustomApi;
 use crate::target;
-use autoscaler_core::Timestamp;
-use autoscaler_core::state::FleetState;
 use autoscaler_runtime::decide::input::Settings;
 use autoscaler_scrape::Scraper;
 use kube::Client;
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 /// What every object's worker shares.
@@ -32,7 +30,7 @@ pub(crate) struct Context {
     pub(crate) metrics: Metrics,
     pub(crate) leadership: Leadership,
     /// What each object remembers, by uid, for the next leader.
-    pub(crate) memories: Mutex<BTreeMap<String, (Timestamp, FleetState)>>,
+    pub(crate) memories: Mutex<Memories>,
 }
 
 impl Context {

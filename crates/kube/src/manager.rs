@@ -2,14 +2,15 @@
 
 use crate::conflict::{self, ClaimView, Verdict};
 use crate::context::Context;
+use crate::hpa::{self, Rivals};
 use crate::worker::{self, Assignment};
 use autoscaler_api::PodAutoscaler;
-use futures_util::{StreamExt, stream::BoxStream};
+use futures_util::{FutureExt, StreamExt, stream::BoxStream};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::ResourceExt;
 use kube::runtime::watcher::{self, Event};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +29,7 @@ pub(crate) struct Manager {
 struct Relisted<K> {
     known: BTreeMap<(String, String), Arc<K>>,
     listing: BTreeMap<(String, String), Arc<K>>,
-    /// Whether it was listed once.
+    /// Whether it was listed once, or is not waited for.
     synced: bool,
 }
 
@@ -39,8 +40,8 @@ impl<K> Default for Relisted<K> {
 }
 
 impl<K: kube::Resource> Relisted<K> {
-    /// Takes an event; answers whether what is known may have changed.
-    fn take(&mut self, event: Event<K>) -> bool {
+    /// Takes an event; answers whether anything that matters may have changed.
+    fn take(&mut self, event: Event<K>, same: impl Fn(&K, &K) -> bool) -> bool {
         let key = |object: &K| (object.namespace().unwrap_or_default(), object.name_any());
         match event {
             Event::Init => {
@@ -57,8 +58,9 @@ impl<K: kube::Resource> Relisted<K> {
                 true
             }
             Event::Apply(object) => {
-                self.known.insert(key(&object), Arc::new(object));
-                true
+                let object = Arc::new(object);
+                let before = self.known.insert(key(&object), Arc::clone(&object));
+                before.is_none_or(|before| !same(&before, &object))
             }
             Event::Delete(object) => self.known.remove(&key(&object)).is_some(),
         }
@@ -68,8 +70,7 @@ impl<K: kube::Resource> Relisted<K> {
 /// What is watched.
 pub(crate) struct Streams {
     pub(crate) objects: BoxStream<'static, watcher::Result<Event<PodAutoscaler>>>,
-    /// Nothing where the server has no autoscaling/v2.
-    pub(crate) hpas: BoxStream<'static, watcher::Result<Event<HorizontalPodAutoscaler>>>,
+    pub(crate) hpas: hpa::Stream,
 }
 
 impl Manager {
@@ -90,22 +91,25 @@ impl Manager {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => break,
-                Some(event) = streams.objects.next() => match event {
-                    Ok(event) => {
-                        if self.objects.take(event) {
-                            self.assign();
-                        }
+                Some(event) = streams.objects.next() => {
+                    let mut changed = self.object(event);
+                    // A burst is one change.
+                    while let Some(Some(event)) = streams.objects.next().now_or_never() {
+                        changed |= self.object(event);
                     }
-                    Err(error) => self.context.metrics.watch_failed("podautoscalers", &error),
-                },
-                Some(event) = streams.hpas.next() => match event {
-                    Ok(event) => {
-                        if self.hpas.take(event) {
-                            self.assign();
-                        }
+                    if changed {
+                        self.assign();
                     }
-                    Err(error) => self.context.metrics.watch_failed("horizontalpodautoscalers", &error),
-                },
+                }
+                Some(event) = streams.hpas.next() => {
+                    let mut changed = self.hpa(event);
+                    while let Some(Some(event)) = streams.hpas.next().now_or_never() {
+                        changed |= self.hpa(event);
+                    }
+                    if changed {
+                        self.assign();
+                    }
+                }
                 Some(ended) = self.tasks.join_next() => {
                     // A worker ends when its object is gone; one that ended otherwise is begun again.
                     match ended {
@@ -123,23 +127,57 @@ impl Manager {
         while self.tasks.join_next().await.is_some() {}
     }
 
+    fn object(&mut self, event: watcher::Result<Event<PodAutoscaler>>) -> bool {
+        match event {
+            // A status that we wrote ourselves is no news.
+            Ok(event) => self.objects.take(event, |before, after| {
+                let (before, after) = (&before.metadata, &after.metadata);
+                (&before.uid, before.generation, &before.deletion_timestamp, &before.labels, &before.annotations)
+                    == (&after.uid, after.generation, &after.deletion_timestamp, &after.labels, &after.annotations)
+            }),
+            Err(error) => {
+                self.context.metrics.watch_failed("podautoscalers", &error);
+                false
+            }
+        }
+    }
+
+    fn hpa(&mut self, event: watcher::Result<Event<HorizontalPodAutoscaler>>) -> bool {
+        match event {
+            Ok(event) => self
+                .hpas
+                .take(event, |before, after| before.metadata.resource_version == after.metadata.resource_version),
+            Err(error) => {
+                self.context.metrics.watch_failed("horizontalpodautoscalers", &error);
+                // Where they may not be read, work goes on without them.
+                let refused = matches!(&error, watcher::Error::InitialListFailed(kube::Error::Api(status))
+                    if matches!(status.code, 403..=405));
+                refused && !std::mem::replace(&mut self.hpas.synced, true)
+            }
+        }
+    }
+
     /// Tells each worker what it has to know, and begins or ends workers.
     fn assign(&mut self) {
-        if !self.objects.synced {
+        // Whether somebody else scales a target is known before it is scaled.
+        if !self.objects.synced || !self.hpas.synced {
             return;
         }
         let claims: Vec<ClaimView> = self.objects.known.values().map(|object| ClaimView::of(object)).collect();
         let mut verdicts = conflict::owners(&claims);
+        let rivals = Rivals::of(self.hpas.known.values().map(AsRef::as_ref));
         let mut seen = BTreeMap::new();
         for object in self.objects.known.values() {
             let Some(uid) = object.uid() else { continue };
-            let rival = conflict::foreign_hpa(object, self.hpas.known.values().map(AsRef::as_ref));
+            let rival = rivals.of_target(object).map(str::to_owned);
             let verdict = verdicts.remove(&uid).unwrap_or(Verdict::Free);
-            let name = format!("{}-hpa", object.name_any());
-            let hpa = self.hpas.known.get(&(object.namespace().unwrap_or_default(), name)).cloned();
+            let name = (object.namespace().unwrap_or_default(), hpa::name(object));
+            let hpa = self.hpas.known.get(&name).cloned();
             let assignment = Assignment { object: Arc::clone(object), verdict, rival, hpa };
             seen.insert(uid, Arc::new(assignment));
         }
+        // Objects that went while nobody led left their memory behind.
+        self.context.memories.lock().unwrap_or_else(PoisonError::into_inner).retain(|uid, _| seen.contains_key(uid));
         // Without a sender, a worker ends.
         self.workers.retain(|uid, _| seen.contains_key(uid));
         self.context.metrics.objects(seen.len());

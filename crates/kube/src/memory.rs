@@ -1,6 +1,7 @@
 //! What the objects remember (windows, recommendations, changes), kept in ConfigMaps, so that a restart or a change of leader
 //! decides as if there had been none. What cannot be used is reported and left out: the object then begins as a fresh one does.
 
+use crate::pods::Measured;
 use crate::said::said;
 use crate::target::FIELD_MANAGER as MANAGER;
 use autoscaler_core::Timestamp;
@@ -18,8 +19,19 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{Read, Write};
 use std::time::Duration;
 
-/// What objects remember, by uid, and when it was so.
-pub(crate) type Memories = BTreeMap<String, (Timestamp, FleetState)>;
+/// What one object remembers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Memory {
+    /// When it was so.
+    pub(crate) at: Timestamp,
+    pub(crate) state: FleetState,
+    /// How long its replicas took to start.
+    #[serde(default)]
+    pub(crate) startup: Measured,
+}
+
+/// What objects remember, by uid.
+pub(crate) type Memories = BTreeMap<String, Memory>;
 
 /// ConfigMaps that the objects are spread over: 1,000 objects with three windows each are some 60 in each.
 const SHARDS: u64 = 16;
@@ -36,13 +48,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 #[derive(Serialize, Deserialize)]
 struct Shard {
     format: u32,
-    objects: BTreeMap<String, Saved>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Saved {
-    at: Timestamp,
-    state: FleetState,
+    objects: Memories,
 }
 
 /// What was found.
@@ -144,12 +150,11 @@ fn shard_of(uid: &str) -> u64 {
 }
 
 /// Packs as many objects as fit; those that were looked at last come first.
-fn pack(entries: &[(&String, &(Timestamp, FleetState))]) -> Result<(Vec<u8>, usize), String> {
+fn pack(entries: &[(&String, &Memory)]) -> Result<(Vec<u8>, usize), String> {
     let mut kept = entries.to_vec();
-    kept.sort_by_key(|(_, (at, _))| std::cmp::Reverse(*at));
+    kept.sort_by_key(|(_, memory)| std::cmp::Reverse(memory.at));
     loop {
-        let saved = |(at, state): &(Timestamp, FleetState)| Saved { at: *at, state: state.clone() };
-        let objects = kept.iter().map(|(uid, one)| ((*uid).clone(), saved(one))).collect();
+        let objects = kept.iter().map(|(uid, memory)| ((*uid).clone(), (*memory).clone())).collect();
         let text = serde_json::to_vec(&Shard { format: FORMAT, objects }).map_err(|error| error.to_string())?;
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(&text).map_err(|error| error.to_string())?;
@@ -174,27 +179,28 @@ fn unpack(bytes: &[u8]) -> Result<Memories, String> {
     if shard.format != FORMAT {
         return Err(format!("has format {}, and {FORMAT} is read", shard.format));
     }
-    Ok(shard.objects.into_iter().map(|(uid, saved)| (uid, (saved.at, saved.state))).collect())
+    Ok(shard.objects)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn state() -> FleetState {
-        autoscaler_core::Fleet::new(Vec::new(), Vec::new()).state()
+    fn memory(at: i64) -> Memory {
+        let state = autoscaler_core::Fleet::new(Vec::new(), Vec::new()).state();
+        Memory { at: Timestamp(at), state, startup: Measured::default() }
     }
 
     #[test]
     fn what_is_packed_is_unpacked() {
-        let entries: Memories = (0..40).map(|at| (format!("uid-{at}"), (Timestamp(at), state()))).collect();
+        let entries: Memories = (0..40).map(|at| (format!("uid-{at}"), memory(at))).collect();
         let (packed, left_out) = pack(&entries.iter().collect::<Vec<_>>()).unwrap();
         assert_eq!((unpack(&packed).unwrap(), left_out), (entries, 0));
     }
 
     #[test]
     fn damage_is_an_error_and_never_a_panic() {
-        let (packed, _) = pack(&[(&"u".to_owned(), &(Timestamp(1), state()))]).unwrap();
+        let (packed, _) = pack(&[(&"u".to_owned(), &memory(1))]).unwrap();
         for bytes in [&[][..], b"text", &packed[..packed.len() / 2]] {
             assert!(unpack(bytes).is_err());
         }

@@ -6,13 +6,12 @@ use crate::events::Events;
 use crate::leader::{Leadership, LeaseOptions};
 use crate::manager::{Manager, Streams};
 use crate::options::Options;
-use crate::{memory, pods, sources, target};
+use crate::{hpa, memory, pods, sources, target};
 use anyhow::Context as _;
 use autoscaler_api::PodAutoscaler;
 use autoscaler_runtime::decide::input::Settings;
 use autoscaler_scrape::{ScrapeConfig, Scraper};
 use futures_util::StreamExt;
-use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
@@ -89,8 +88,7 @@ async fn lead(
         tracing::warn!("memory: {problem}");
     }
     let kinds = target::Kinds::default();
-    let hpa = kinds.resolve(client, "autoscaling/v2", "HorizontalPodAutoscaler").await;
-    let native_hpa = hpa.is_ok_and(|kind| kind.resource.version == "v2");
+    let Some(native_hpa) = native_hpa(&kinds, client, &leadership, stop).await else { return Ok(()) };
     let context = Arc::new(Context {
         options: options.clone(),
         settings: Settings::default(),
@@ -132,6 +130,31 @@ async fn lead(
     Ok(())
 }
 
+/// Whether the server has `autoscaling/v2`; none where the leadership ended first.
+async fn native_hpa(
+    kinds: &target::Kinds,
+    client: &Client,
+    leadership: &Leadership,
+    stop: &CancellationToken,
+) -> Option<bool> {
+    let asked = async {
+        loop {
+            match kinds.resolve(client, "autoscaling/v2", "HorizontalPodAutoscaler").await {
+                Ok(kind) => return kind.resource.version == "v2",
+                Err(error) if error.transient() => {
+                    tracing::warn!("the API server does not say which HPAs it has: {error}");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                Err(_) => return false,
+            }
+        }
+    };
+    tokio::select! {
+        known = leadership.while_leading(asked) => known,
+        () = stop.cancelled() => None,
+    }
+}
+
 /// client-go's times where the duration is 15 s: 10 s to renew, and an attempt every 2 s.
 fn lease(options: &Options, home: &str) -> LeaseOptions {
     let duration = options.lease_duration;
@@ -158,10 +181,9 @@ fn streams(options: &Options, client: &Client, native_hpa: bool) -> Streams {
     }
     let objects = watcher(objects, config).default_backoff().boxed();
     let hpas = if native_hpa {
-        let hpas: Api<HorizontalPodAutoscaler> = api(options, client);
-        watcher(hpas, self::config(options)).default_backoff().boxed()
+        hpa::watch(api(options, client), self::config(options))
     } else {
-        futures_util::stream::pending().boxed()
+        hpa::watch_first(api(options, client), self::config(options))
     };
     Streams { objects, hpas }
 }

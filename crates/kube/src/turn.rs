@@ -5,6 +5,7 @@ use crate::conflict::Verdict;
 use crate::context::Context;
 use crate::hpa;
 use crate::look::Eyes;
+use crate::memory::Memory;
 use crate::observe::{self, Seen};
 use crate::plan::Plan;
 use crate::pods::{self, Cost, PodView, StartUps};
@@ -35,6 +36,8 @@ pub(crate) struct Turns {
     seen: Option<Seen>,
     voice: Voice,
     startup: StartUps,
+    /// When a schedule next begins or ends.
+    edge: Option<Timestamp>,
 }
 
 impl Turns {
@@ -44,13 +47,25 @@ impl Turns {
         let mut fleet = Fleet::new(specs(&read), Vec::new());
         let uid = assignment.object.uid().unwrap_or_default();
         let saved = context.memories.lock().unwrap_or_else(PoisonError::into_inner).get(&uid).cloned();
-        if let Some((_, state)) = saved {
-            fleet.resume(state);
+        let mut startup = StartUps::default();
+        if let Some(memory) = saved {
+            fleet.resume(memory.state);
+            startup = StartUps::resume(memory.startup, memory.at);
         }
         let eyes = Eyes::new(context.options.interval);
         let voice = Voice::new(&context, &assignment.object);
-        let (scaling, startup) = (Scaling::default(), StartUps::default());
-        Self { context, assignment, read, fleet, eyes, scaling, seen: None, voice, startup }
+        Self {
+            context,
+            assignment,
+            read,
+            fleet,
+            eyes,
+            scaling: Scaling::default(),
+            seen: None,
+            voice,
+            startup,
+            edge: None,
+        }
     }
 
     /// Takes a changed object; what it remembers stays.
@@ -71,6 +86,11 @@ impl Turns {
         memories.remove(&object.uid().unwrap_or_default());
     }
 
+    /// When a schedule next begins or ends, as the last turn saw it.
+    pub(crate) fn next_edge(&self) -> Option<Timestamp> {
+        self.edge
+    }
+
     /// A sample between ticks, of what was read last: Knative's windows want one a second.
     pub(crate) fn sample(&mut self, now: Timestamp) {
         let Ok((_, plan)) = &self.read else { return };
@@ -82,6 +102,7 @@ impl Turns {
     /// A tick.
     pub(crate) async fn turn(&mut self, now: Timestamp) {
         let object = Arc::clone(&self.assignment.object);
+        self.edge = self.read.as_ref().ok().and_then(|(_, plan)| plan.spec.schedules.next_edge(now));
         let mut facts = Facts { generation: object.metadata.generation, ..Facts::default() };
         match &self.read {
             Err(why) => facts.invalid = Some(why.clone()),
@@ -154,7 +175,8 @@ impl Turns {
         }
         facts.decision = Some(decision);
         let uid = self.assignment.object.uid().unwrap_or_default();
-        self.context.memories.lock().unwrap_or_else(PoisonError::into_inner).insert(uid, (now, self.fleet.state()));
+        let memory = Memory { at: now, state: self.fleet.state(), startup: self.startup.measured().clone() };
+        self.context.memories.lock().unwrap_or_else(PoisonError::into_inner).insert(uid, memory);
         let stuck = pods::stuck(&views, plan.spec.pending_deadline, now);
         self.voice.stuck(&self.context, &stuck);
     }

@@ -1,5 +1,5 @@
-//! One object's loop: a turn at each tick, a sample in each second between, and at once when its spec or a rival changes.
-//! Each object has a loop of its own, so that a slow pod of one delays no other.
+//! One object's loop: a turn at each tick, a sample in each second between, and at once when its spec or a rival changes
+//! or a schedule begins or ends. Each object has a loop of its own, so that a slow pod of one delays no other.
 
 use crate::clock;
 use crate::conflict::Verdict;
@@ -62,6 +62,7 @@ pub(crate) async fn run(
     let mut sample = tokio::time::interval(SAMPLE_EVERY);
     sample.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
+        let edge = turns.next_edge().map(|edge| Duration::from_secs_f64(edge.since(clock::now()).as_secs().max(0.0)));
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
@@ -73,6 +74,11 @@ pub(crate) async fn run(
                 let next = Arc::clone(&assignment.borrow_and_update());
                 turns.assign(next);
                 turns.turn(clock::now()).await;
+                tick.reset();
+            }
+            () = tokio::time::sleep(edge.unwrap_or_default()), if edge.is_some() => {
+                turns.turn(clock::now()).await;
+                tick.reset();
             }
             due = tick.tick() => {
                 context.metrics.late(due.elapsed());

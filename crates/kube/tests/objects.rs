@@ -28,6 +28,7 @@ async fn each_object_is_answered_in_its_conditions() {
     cluster.autoscaler("taken", "APA", json!({})).await;
     let target = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "taken"});
     cluster.condition("taken", "Conflict", "False", "NoConflict").await;
+    cluster.grow_older("taken").await;
     cluster.autoscaler("late", "APA", json!({"scaleTargetRef": target})).await;
     let said = cluster.condition("late", "Conflict", "True", "TargetTaken").await;
     assert_eq!(said, "PodAutoscaler taken is older and scales the same target");

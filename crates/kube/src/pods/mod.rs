@@ -23,7 +23,7 @@ pub(crate) use group::Grouping;
 pub(crate) use index::Index;
 pub(crate) use replicas::{Replica, replicas};
 pub(crate) use selector::Selector;
-pub(crate) use startup::{StartUp, StartUps};
+pub(crate) use startup::{Measured, StartUp, StartUps};
 pub(crate) use stuck::{Stuck, stuck};
 pub(crate) use victims::{Cost, costs, mark};
 pub(crate) use view::PodView;

@@ -1,7 +1,8 @@
 //! How long replicas take to start: from a pod's creation to when it became ready, each pod counted once.
 
 use super::view::PodView;
-use autoscaler_core::time::Span;
+use autoscaler_core::time::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -10,13 +11,21 @@ const MOST_SAMPLES: usize = 256;
 /// A pod that is first seen ready may have been so before; a start that took longer than this is not believed then.
 const BELIEVED: Span = Span::secs(3600);
 
+/// What was measured, to be remembered.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Measured {
+    samples: VecDeque<Span>,
+    count: u64,
+}
+
 /// Start-up times of a target.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct StartUps {
-    samples: VecDeque<Span>,
+    measured: Measured,
     /// Pods that exist, and whether they have been counted. Others are forgotten, so this is as many as there are pods.
     known: HashMap<Box<str>, bool>,
-    count: u64,
+    /// Pods that were ready by then were counted by who measured before.
+    counted_until: Option<Timestamp>,
 }
 
 /// Start-up times in brief.
@@ -33,6 +42,16 @@ pub(crate) struct StartUp {
 }
 
 impl StartUps {
+    /// Goes on with what was measured until then.
+    pub(crate) fn resume(measured: Measured, until: Timestamp) -> Self {
+        Self { measured, counted_until: Some(until), ..Self::default() }
+    }
+
+    /// What was measured so far.
+    pub(crate) fn measured(&self) -> &Measured {
+        &self.measured
+    }
+
     /// Looks at the pods of the target, as often as one likes.
     pub(crate) fn observe(&mut self, pods: &[Arc<PodView>]) {
         let mut known = HashMap::with_capacity(pods.len());
@@ -53,22 +72,24 @@ impl StartUps {
         let Some(took) = pod.ready_at.map(|ready| ready.since(pod.created)).filter(|took| *took > Span::ZERO) else {
             return;
         };
-        if !seen_starting && (pod.restarts > 0 || took > BELIEVED) {
+        let counted = || self.counted_until.is_some_and(|until| pod.ready_at <= Some(until));
+        if !seen_starting && (pod.restarts > 0 || took > BELIEVED || counted()) {
             return;
         }
-        if self.samples.len() >= MOST_SAMPLES {
-            self.samples.pop_front();
+        let measured = &mut self.measured;
+        if measured.samples.len() >= MOST_SAMPLES {
+            measured.samples.pop_front();
         }
-        self.samples.push_back(took);
-        self.count += 1;
+        measured.samples.push_back(took);
+        measured.count += 1;
     }
 
     /// In brief; none before the first start.
     pub(crate) fn summary(&self) -> Option<StartUp> {
-        let mut sorted: Vec<Span> = self.samples.iter().copied().collect();
+        let mut sorted: Vec<Span> = self.measured.samples.iter().copied().collect();
         sorted.sort_unstable();
         // The nearest rank: a time that was measured, not one in between.
         let rank = |hundredths: usize| sorted.get((sorted.len() * hundredths).div_ceil(100).saturating_sub(1)).copied();
-        Some(StartUp { count: self.count, p50: rank(50)?, p90: rank(90)?, max: rank(100)? })
+        Some(StartUp { count: self.measured.count, p50: rank(50)?, p90: rank(90)?, max: rank(100)? })
     }
 }

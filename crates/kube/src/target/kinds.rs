@@ -142,6 +142,12 @@ fn usual_version(kind: &str) -> Result<&'static str, TargetError> {
     }
 }
 
+/// The group of an `apiVersion`, or what its absence means.
+pub(crate) fn group_of<'a>(api_version: &'a str, kind: &str) -> &'a str {
+    let named = if api_version.is_empty() { usual_version(kind).unwrap_or_default() } else { api_version };
+    named.rsplit_once('/').map_or("", |(group, _)| group)
+}
+
 const ABOUT: About<'static> = About { verb: "get", resource: "API discovery (/apis)", object: "API discovery" };
 
 fn absent_is_none<T>(answer: Result<T, TargetError>) -> Result<Option<T>, TargetError> {

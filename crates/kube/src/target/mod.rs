@@ -15,6 +15,6 @@ mod watch;
 
 pub(crate) use call::{About, call};
 pub(crate) use error::TargetError;
-pub(crate) use kinds::Kinds;
+pub(crate) use kinds::{Kinds, group_of};
 pub(crate) use scale::{FIELD_MANAGER, ScaleTarget, ScaleView, Written};
 pub(crate) use watch::Watch;

@@ -209,6 +209,13 @@ impl Cluster {
         self.autoscalers().create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
     }
 
+    /// Waits until what is made now is younger than a `PodAutoscaler`: servers date objects in whole seconds.
+    pub(crate) async fn grow_older(&self, name: &str) {
+        let made = self.autoscalers().get(name).await.unwrap().creation_timestamp().unwrap().0;
+        let left = made + jiff::SignedDuration::from_secs(1) - jiff::Timestamp::now();
+        tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
+    }
+
     /// Waits until a Deployment wants so many replicas.
     pub(crate) async fn wants(&self, name: &str, replicas: i32) {
         let wants = move |object: Option<&Deployment>| {

@@ -54,3 +54,16 @@ fn the_latest_starts_are_kept_and_their_percentiles_are_times_that_were_measured
     assert_eq!((all.count, all.max), (1_000, Span::secs(1_000)));
     assert_eq!((all.p50, all.p90), (Span::secs(872), Span::secs(975)));
 }
+
+#[test]
+fn who_goes_on_counts_no_pod_again() {
+    let mut starts = StartUps::default();
+    starts.observe(&views([ready_after("a", 60)]));
+    let until = views([ready_after("a", 60)])[0].ready_at.expect("ready");
+    let saved = serde_json::to_string(starts.measured()).unwrap();
+    let mut next = StartUps::resume(serde_json::from_str(&saved).unwrap(), until);
+    // One was counted, one became ready while nobody looked.
+    next.observe(&views([ready_after("a", 60), ready_after("b", 90)]));
+    let all = next.summary().expect("starts");
+    assert_eq!((all.count, all.max), (2, Span::secs(90)));
+}

@@ -1,6 +1,9 @@
 //! `scalingStrategy: HPA`: the native HorizontalPodAutoscaler (`autoscaling/v2`) that says the same. Kubernetes scales by it; we keep
 //! it as the manifest says, and pass on what it reports.
 
+mod rivals;
+mod watch;
+
 use crate::said::said;
 use crate::target::FIELD_MANAGER as MANAGER;
 use autoscaler_api::PodAutoscaler;
@@ -10,9 +13,11 @@ use autoscaler_core::spec::Bounds;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Client, Resource as _, ResourceExt};
+pub(crate) use rivals::Rivals;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::timeout;
+pub(crate) use watch::{Stream, watch, watch_first};
 
 /// A request takes no longer.
 const DEADLINE: Duration = Duration::from_secs(5);
