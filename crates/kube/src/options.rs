@@ -8,6 +8,8 @@ use std::time::Duration;
 pub struct Options {
     /// Between two decisions of an object.
     pub interval: Duration,
+    /// A status in which only measured values differ is written this often: each write is an event for everybody who watches.
+    pub status_interval: Duration,
     /// A metrics page's deadline. Engines answer late exactly when they are busy.
     pub scrape_timeout: Duration,
     /// The only namespace that is looked at; all where absent.
@@ -39,6 +41,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             interval: Duration::from_secs(5),
+            status_interval: Duration::from_secs(15),
             scrape_timeout: Duration::from_secs(1),
             namespace: None,
             selector: None,

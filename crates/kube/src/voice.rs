@@ -36,8 +36,6 @@ struct Told {
     blind: bool,
 }
 
-/// A status that differs in values only is written this often: each write is an event for everybody who watches.
-const VALUES_EVERY: Duration = Duration::from_secs(15);
 /// A request takes no longer.
 const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -63,7 +61,7 @@ impl Voice {
         self.tell(context, facts);
         let next = status::next(&self.status, facts, &clock::time(now));
         let news = status::differs(&self.status, &next);
-        let due = self.written.is_none_or(|at| at.elapsed() >= VALUES_EVERY);
+        let due = self.written.is_none_or(|at| at.elapsed() >= context.options.status_interval);
         if next == self.status && self.written.is_some() || !(news || due) || !context.may_write() {
             return;
         }

@@ -52,7 +52,7 @@ async fn each_object_is_answered_in_its_conditions() {
     // What is not there, or cannot be meant, is said.
     cluster.autoscaler("nowhere", "APA", json!({})).await;
     let said = cluster.condition("nowhere", "AbleToScale", "False", "FailedGetScale").await;
-    assert_eq!(said, "Deployment default/nowhere does not exist");
+    assert_eq!(said, format!("Deployment {}/nowhere does not exist", cluster.namespace));
     cluster
         .autoscaler("unknown", "APA", json!({"scaleTargetRef": {"apiVersion": "x.io/v1", "kind": "X", "name": "x"}}))
         .await;
@@ -93,7 +93,7 @@ async fn a_server_without_native_hpas_of_the_second_version_is_told_of() {
     cluster.autoscaler("chat", "HPA", json!({})).await;
     if cluster.serves("autoscaling/v2").await {
         let hpas: kube::Api<k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler> =
-            kube::Api::namespaced(cluster.client.clone(), "default");
+            kube::Api::namespaced(cluster.client.clone(), &cluster.namespace);
         let there = kube::runtime::wait::await_condition(hpas, "chat-hpa", |hpa: Option<&_>| hpa.is_some());
         tokio::time::timeout(common::GUARD, there).await.unwrap().unwrap();
     } else {

@@ -27,7 +27,11 @@ fn documents(file: &str) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_controller_needs_no_more_than_its_role_grants() {
-    let Some(cluster) = Cluster::start().await else { return };
+    let Some(mut cluster) = Cluster::start().await else { return };
+    // Its roles may be there already, and are in use.
+    if cluster.world.own().is_none() {
+        return;
+    }
     let namespaces: Api<Namespace> = Api::all(cluster.client.clone());
     let namespace = serde_json::from_value(documents("manager/namespace.yaml").remove(0)).unwrap();
     namespaces.create(&PostParams::default(), &namespace).await.unwrap();

@@ -21,6 +21,9 @@ pub(crate) struct ControllerArgs {
     /// Between two decisions of an object
     #[arg(long, value_name = "TIME", value_parser = span, default_value = "5s")]
     interval: Duration,
+    /// A status in which only measured values have changed is written this often; anything else is written at once
+    #[arg(long, value_name = "TIME", value_parser = span, default_value = "15s")]
+    status_interval: Duration,
     /// A metrics page's deadline
     #[arg(long, value_name = "TIME", value_parser = span, default_value = "1s")]
     scrape_timeout: Duration,
@@ -71,6 +74,7 @@ pub(crate) fn run(args: ControllerArgs) -> anyhow::Result<ExitCode> {
         let client = Client::try_from(config)?;
         let options = Options {
             interval: args.interval,
+            status_interval: args.status_interval,
             scrape_timeout: args.scrape_timeout,
             namespace: args.namespace,
             selector: args.selector,

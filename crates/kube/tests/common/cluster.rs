@@ -2,17 +2,18 @@
 
 use super::GUARD;
 use super::kubelet::Kubelet;
-use super::plane::{ADMIN, Plane};
+use super::plane::{ADMIN, World};
 use autoscaler_api::PodAutoscaler;
 use autoscaler_kube::Options;
 use axum::Router;
 use axum::routing::get;
 use futures_util::StreamExt;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{ListParams, PostParams};
+use kube::api::{DeleteParams, DynamicObject, GroupVersionKind, ListParams, PostParams};
+use kube::discovery::Scope;
 use kube::runtime::wait::{await_condition, conditions};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
@@ -25,9 +26,11 @@ use tokio::runtime::Runtime;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
-/// A cluster for one test.
+/// A cluster for one test, or a namespace of one.
 pub(crate) struct Cluster {
-    pub(crate) plane: Plane,
+    pub(crate) world: World,
+    /// Where everything is that a test makes.
+    pub(crate) namespace: String,
     pub(crate) client: Client,
     pub(crate) engines: Engines,
     pub(crate) kubelet: Kubelet,
@@ -97,19 +100,28 @@ impl Drop for Controller {
 /// What tests run the controller with: everything faster than in life.
 pub(crate) fn quick() -> Options {
     let any = "127.0.0.1:0".parse().unwrap();
-    Options { interval: Duration::from_millis(500), health: any, metrics: any, ..Options::default() }
+    Options {
+        interval: Duration::from_millis(500),
+        status_interval: Duration::from_secs(1),
+        health: any,
+        metrics: any,
+        ..Options::default()
+    }
 }
 
 impl Cluster {
     /// Starts one; none where there is no control plane.
     pub(crate) async fn start() -> Option<Self> {
-        let plane = Plane::start().await?;
-        let client = plane.client(ADMIN).await;
+        let world = World::find().await?;
+        let client = Client::try_from(world.config_of(ADMIN).await).unwrap();
+        let namespace = format!("autoscaler-test-{:08x}", rand::random::<u32>());
+        let named: Namespace = serde_json::from_value(json!({"metadata": {"name": namespace}})).unwrap();
+        Api::all(client.clone()).create(&PostParams::default(), &named).await.unwrap();
         install_crd(&client).await;
-        let kubelet = Kubelet::start(client.clone()).await;
+        let kubelet = Kubelet::start(client.clone(), &namespace).await;
         let engines = Engines::default();
-        let serving = tokio::spawn(serve(client.clone(), engines.clone())).abort_handle();
-        Some(Self { plane, client, engines, kubelet, _engines: serving })
+        let serving = tokio::spawn(serve(client.clone(), namespace.clone(), engines.clone())).abort_handle();
+        Some(Self { world, namespace, client, engines, kubelet, _engines: serving })
     }
 
     /// Whether the server has an API version.
@@ -124,11 +136,15 @@ impl Cluster {
         self.controller_as(ADMIN, options).await
     }
 
-    /// Runs a controller with a user's rights.
-    pub(crate) async fn controller_as(&self, user: &str, options: Options) -> Controller {
+    /// Runs a controller with a user's rights. In a cluster that others use, it sees to this namespace only.
+    pub(crate) async fn controller_as(&self, user: &str, mut options: Options) -> Controller {
+        options.home.get_or_insert_with(|| self.namespace.clone());
+        if matches!(self.world, World::Given(_)) {
+            options.namespace = Some(self.namespace.clone());
+        }
         let stop = CancellationToken::new();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let config = self.plane.config_of(user).await;
+        let config = self.world.config_of(user).await;
         let told = stop.clone();
         // The client's own tasks are the runtime's, too.
         let task = runtime.spawn(async move { autoscaler_kube::run(options, Client::try_from(config)?, told).await });
@@ -141,18 +157,19 @@ impl Cluster {
             "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
             "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": {
                 "metadata": {"labels": {"app": name}, "annotations": annotations},
-                "spec": {"containers": [{"name": "c", "image": "i"}]}}},
+                // No scheduler but the kubelet's.
+                "spec": {"schedulerName": "test", "containers": [{"name": "c", "image": "i"}]}}},
         });
         self.deployments().create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
     }
 
     pub(crate) fn deployments(&self) -> Api<Deployment> {
-        Api::namespaced(self.client.clone(), "default")
+        Api::namespaced(self.client.clone(), &self.namespace)
     }
 
     /// The names of a Deployment's pods that are not on their way out.
     pub(crate) async fn pods(&self, name: &str) -> Vec<String> {
-        let pods: Api<Pod> = Api::namespaced(self.client.clone(), "default");
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
         let found = pods.list(&ListParams::default().labels(&format!("app={name}"))).await.unwrap();
         let stay = found.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
         stay.map(ResourceExt::name_any).collect()
@@ -160,7 +177,7 @@ impl Cluster {
 
     /// Waits until a pod was given a cost of deletion below that of others; is listening when it is given back.
     pub(crate) async fn marked(&self, pod: &str) -> impl Future<Output = ()> + use<> {
-        let pods: Api<Pod> = Api::namespaced(self.client.clone(), "default");
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
         let config = watcher::Config::default().fields(&format!("metadata.name={pod}"));
         let mut changes = Box::pin(watcher(pods, config).touched_objects());
         // The first is the pod as it is.
@@ -174,7 +191,7 @@ impl Cluster {
     }
 
     pub(crate) fn autoscalers(&self) -> Api<PodAutoscaler> {
-        Api::namespaced(self.client.clone(), "default")
+        Api::namespaced(self.client.clone(), &self.namespace)
     }
 
     /// Makes a `PodAutoscaler` of a Deployment of the same name, that wants four running requests a replica.
@@ -216,6 +233,23 @@ impl Cluster {
         tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
     }
 
+    /// Installs the CRD, where it is not.
+    pub(crate) async fn install_crd(&self) {
+        install_crd(&self.client).await;
+    }
+
+    /// Makes any object, in this namespace where its kind has one.
+    pub(crate) async fn create(&self, object: Value) -> DynamicObject {
+        let object: DynamicObject = serde_json::from_value(object).unwrap();
+        let gvk = GroupVersionKind::try_from(object.types.as_ref().unwrap()).unwrap();
+        let (resource, about) = kube::discovery::pinned_kind(&self.client, &gvk).await.unwrap();
+        let api: Api<DynamicObject> = match about.scope {
+            Scope::Cluster => Api::all_with(self.client.clone(), &resource),
+            Scope::Namespaced => Api::namespaced_with(self.client.clone(), &self.namespace, &resource),
+        };
+        api.create(&PostParams::default(), &object).await.unwrap()
+    }
+
     /// Waits until a Deployment wants so many replicas.
     pub(crate) async fn wants(&self, name: &str, replicas: i32) {
         let wants = move |object: Option<&Deployment>| {
@@ -245,7 +279,7 @@ impl Cluster {
 
     /// Waits for an event about a `PodAutoscaler`.
     pub(crate) async fn event(&self, name: &str, reason: &str) -> String {
-        let events: Api<Event> = Api::namespaced(self.client.clone(), "default");
+        let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
         let mut all = std::pin::pin!(watcher(events, watcher::Config::default()).applied_objects());
         let find = async {
             loop {
@@ -324,19 +358,39 @@ impl Cluster {
     }
 }
 
+impl Drop for Cluster {
+    /// Leaves a cluster that was there before as it was.
+    fn drop(&mut self) {
+        let World::Given(config) = &self.world else { return };
+        let (config, name) = (config.as_ref().clone(), self.namespace.clone());
+        let clean = async move {
+            let client = Client::try_from(config).unwrap();
+            let params = DeleteParams::default();
+            let _ = Api::<Namespace>::all(client.clone()).delete(&name, &params).await;
+            let _ = Api::<Node>::all(client).delete(&name, &params).await;
+        };
+        // A runtime cannot wait within itself.
+        let cleaned = std::thread::spawn(|| Runtime::new().unwrap().block_on(clean));
+        let _ = cleaned.join();
+    }
+}
+
 async fn install_crd(client: &Client) {
     let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
     let crd: Value = serde_saphyr::from_str(&autoscaler_api::crd::crd_yaml()).unwrap();
     let name = crd["metadata"]["name"].as_str().unwrap().to_owned();
     // Older servers drop rules in CEL, and refuse to apply them.
-    crds.create(&PostParams::default(), &serde_json::from_value(crd).unwrap()).await.unwrap();
+    match crds.create(&PostParams::default(), &serde_json::from_value(crd).unwrap()).await {
+        Err(kube::Error::Api(status)) if status.is_already_exists() => {}
+        made => drop(made.unwrap()),
+    }
     let established = await_condition(crds, &name, conditions::is_crd_established());
     tokio::time::timeout(GUARD, established).await.unwrap().unwrap();
 }
 
 /// Serves a metrics page at each pod's address, while it has one.
-async fn serve(client: Client, engines: Engines) {
-    let all: Api<Pod> = Api::all(client);
+async fn serve(client: Client, namespace: String, engines: Engines) {
+    let all: Api<Pod> = Api::namespaced(client, &namespace);
     let mut pods = std::pin::pin!(watcher(all, watcher::Config::default()).default_backoff().touched_objects());
     let mut known: BTreeMap<String, AbortHandle> = BTreeMap::new();
     while let Some(pod) = pods.next().await {

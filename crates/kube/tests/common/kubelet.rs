@@ -28,17 +28,15 @@ impl Drop for Kubelet {
     }
 }
 
-const NODE: &str = "node";
-
 impl Kubelet {
-    /// Begins to see to all pods.
-    pub(crate) async fn start(client: Client) -> Self {
+    /// Begins to see to all pods of a namespace, on a node that is called like it.
+    pub(crate) async fn start(client: Client, namespace: &str) -> Self {
         let nodes: Api<Node> = Api::all(client.clone());
-        let node =
-            Node { metadata: ObjectMeta { name: Some(NODE.to_owned()), ..ObjectMeta::default() }, ..Node::default() };
-        nodes.create(&PostParams::default(), &node).await.unwrap();
+        let metadata = ObjectMeta { name: Some(namespace.to_owned()), ..ObjectMeta::default() };
+        nodes.create(&PostParams::default(), &Node { metadata, ..Node::default() }).await.unwrap();
         let full = Full::default();
-        Self { task: tokio::spawn(serve(client, Arc::clone(&full))).abort_handle(), full }
+        let serving = serve(client, namespace.to_owned(), Arc::clone(&full));
+        Self { task: tokio::spawn(serving).abort_handle(), full }
     }
 
     /// From now on, new pods of an app stay pending.
@@ -47,8 +45,8 @@ impl Kubelet {
     }
 }
 
-async fn serve(client: Client, full: Full) {
-    let all: Api<Pod> = Api::all(client.clone());
+async fn serve(client: Client, namespace: String, full: Full) {
+    let all: Api<Pod> = Api::namespaced(client.clone(), &namespace);
     let mut pods = std::pin::pin!(watcher(all, watcher::Config::default()).default_backoff().applied_objects());
     let mut done: BTreeSet<(String, &str)> = BTreeSet::new();
     while let Some(pod) = pods.next().await {
@@ -88,7 +86,7 @@ async fn carry_out(client: Client, pod: Pod, step: &'static str) {
         "bind" => {
             let target = ObjectReference {
                 kind: Some("Node".to_owned()),
-                name: Some(NODE.to_owned()),
+                name: Some(namespace.clone()),
                 ..ObjectReference::default()
             };
             let metadata = ObjectMeta { name: Some(name.clone()), namespace: Some(namespace), ..ObjectMeta::default() };

@@ -1,5 +1,5 @@
-//! The processes of a control plane, found as envtest finds them: in the folder `KUBEBUILDER_ASSETS`, else where
-//! `scripts/kube/build` puts them.
+//! The control plane: processes of our own, of the folder `KUBEBUILDER_ASSETS`; else the cluster that `KUBECONFIG` names; else
+//! processes of the folder that `scripts/kube/build` makes.
 
 use super::GUARD;
 use kube::Client;
@@ -39,7 +39,7 @@ pub(crate) const ADMIN: &str = "admin";
 pub(crate) const PLAIN: &str = "plain";
 
 /// The folder of the binaries, where there is one.
-pub(crate) fn assets() -> Option<PathBuf> {
+fn assets() -> Option<PathBuf> {
     let home = || std::env::var_os("HOME").map(PathBuf::from);
     let cache = || std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(home()?.join(".cache")));
     let given = std::env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
@@ -47,13 +47,66 @@ pub(crate) fn assets() -> Option<PathBuf> {
     folder.join("kube-apiserver").is_file().then_some(folder)
 }
 
+/// Whether tests are to use a cluster that is there already.
+fn cluster_given() -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    !set("KUBEBUILDER_ASSETS") && set("KUBECONFIG")
+}
+
+/// Says that a test is skipped. Not by a macro: what tests print by one is shown of failed tests only.
+fn skipped(why: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
+}
+
+/// What tests run against.
+pub(crate) enum World {
+    /// Processes of our own.
+    Own(Box<Plane>),
+    /// A cluster that is there already.
+    Given(Box<kube::Config>),
+}
+
+impl World {
+    /// Finds or starts one; none where there is none, which is said loudly.
+    pub(crate) async fn find() -> Option<Self> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        if cluster_given() {
+            let options = KubeConfigOptions::default();
+            return Some(Self::Given(Box::new(kube::Config::from_kubeconfig(&options).await.unwrap())));
+        }
+        Plane::start().await.map(|plane| Self::Own(Box::new(plane)))
+    }
+
+    /// What a client of a user is made of.
+    pub(crate) async fn config_of(&self, user: &str) -> kube::Config {
+        match self {
+            Self::Own(plane) => plane.config_of(user).await,
+            Self::Given(config) => {
+                let mut config = config.as_ref().clone();
+                if user != ADMIN {
+                    config.auth_info.impersonate = Some(user.to_owned());
+                }
+                config
+            }
+        }
+    }
+
+    /// The processes; none, which is said, where they are not ours to stop.
+    pub(crate) fn own(&mut self) -> Option<&mut Plane> {
+        match self {
+            Self::Own(plane) => Some(plane),
+            Self::Given(_) => {
+                skipped("this test changes the whole control plane, and that of KUBECONFIG is not its own");
+                None
+            }
+        }
+    }
+}
+
 impl Plane {
-    /// Starts one; none where there are no binaries, which is said loudly.
-    pub(crate) async fn start() -> Option<Self> {
+    async fn start() -> Option<Self> {
         let Some(assets) = assets() else {
-            // Not by a macro: what tests print by one is shown of failed tests only.
-            let said = "SKIPPED: no control plane here; `scripts/kube/build` builds one, or set KUBEBUILDER_ASSETS";
-            let _ = writeln!(std::io::stderr(), "{said}");
+            skipped("no control plane here; `scripts/kube/build` builds one, or set KUBEBUILDER_ASSETS or KUBECONFIG");
             return None;
         };
         let folder = tempfile::tempdir().unwrap();
@@ -139,20 +192,17 @@ impl Plane {
     }
 
     /// A kubeconfig file of a user.
-    pub(crate) fn kubeconfig(&self, user: &str) -> PathBuf {
+    fn kubeconfig(&self, user: &str) -> PathBuf {
         let path = self.folder.path().join(format!("{user}.kubeconfig"));
         std::fs::write(&path, serde_json::to_string(&self.config(user)).unwrap()).unwrap();
         path
     }
 
-    /// A client as a user.
-    pub(crate) async fn client(&self, user: &str) -> Client {
+    async fn client(&self, user: &str) -> Client {
         Client::try_from(self.config_of(user).await).unwrap()
     }
 
-    /// What a client of a user is made of.
-    pub(crate) async fn config_of(&self, user: &str) -> kube::Config {
-        let _ = rustls::crypto::ring::default_provider().install_default();
+    async fn config_of(&self, user: &str) -> kube::Config {
         let options = KubeConfigOptions::default();
         kube::Config::from_custom_kubeconfig(self.config(user), &options).await.unwrap()
     }
@@ -171,7 +221,7 @@ impl Plane {
     }
 
     /// The end of a process's log.
-    pub(crate) fn log(&self, name: &str) -> String {
+    fn log(&self, name: &str) -> String {
         let text = std::fs::read_to_string(self.folder.path().join(format!("{name}.log"))).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
