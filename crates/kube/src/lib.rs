@@ -28,6 +28,6 @@ mod turn;
 mod voice;
 mod worker;
 
-pub use kube::{Client, Config};
+pub use kube::Config;
 pub use options::Options;
 pub use run::run;

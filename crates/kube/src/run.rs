@@ -12,8 +12,9 @@ use autoscaler_api::PodAutoscaler;
 use autoscaler_runtime::decide::input::Settings;
 use autoscaler_scrape::{ScrapeConfig, Scraper};
 use futures_util::StreamExt;
+use kube::client::ClientBuilder;
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client, Resource};
+use kube::{Api, Client, Config, Resource};
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
@@ -23,9 +24,13 @@ use tokio_util::sync::CancellationToken;
 /// The memory is saved this often; what is lost with a crash is at most this much of the windows.
 const SAVE_EVERY: Duration = Duration::from_secs(30);
 
-/// Runs until `stop`.
-pub async fn run(options: Options, client: Client, stop: CancellationToken) -> anyhow::Result<()> {
+/// Runs until `stop`, on the cluster that `config` leads to.
+pub async fn run(options: Options, mut config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     let metrics = Metrics::default();
+    // A request that waits out a busy server would be late for its tick; the next tick asks again, after the time that the
+    // server has asked for.
+    config.default_retry = false;
+    let client = ClientBuilder::try_from(config)?.with_layer(&admin::Requests(metrics.clone())).build();
     let health = Health::default();
     let admin = admin::serve(options.health, options.metrics, health.clone(), metrics.clone(), stop.clone()).await?;
     let admin = tokio::spawn(admin);

@@ -2,7 +2,7 @@
 
 use crate::values::span;
 use anyhow::Context;
-use autoscaler_kube::{Client, Config, Options};
+use autoscaler_kube::{Config, Options};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -67,11 +67,7 @@ pub(crate) fn run(args: ControllerArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         let stop = super::stop_on_signal();
-        let mut config = Config::infer().await.context("no cluster: neither a kubeconfig nor a service account")?;
-        // A request that waits out a busy server would be late for its tick; the next tick asks again, after the time that
-        // the server has asked for.
-        config.default_retry = false;
-        let client = Client::try_from(config)?;
+        let config = Config::infer().await.context("no cluster: neither a kubeconfig nor a service account")?;
         let options = Options {
             interval: args.interval,
             status_interval: args.status_interval,
@@ -88,7 +84,7 @@ pub(crate) fn run(args: ControllerArgs) -> anyhow::Result<ExitCode> {
             deletion_cost: !args.no_deletion_cost,
             streaming_lists: args.streaming_lists,
         };
-        autoscaler_kube::run(options, client, stop).await
+        autoscaler_kube::run(options, config, stop).await
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -33,6 +33,7 @@ struct Inner {
     memory: Family<Outcome, Counter>,
     memory_bytes: Gauge,
     events: Family<Outcome, Counter>,
+    requests: Family<Asked, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -46,6 +47,12 @@ struct Action {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Outcome {
     result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Asked {
+    method: String,
+    code: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -83,9 +90,16 @@ impl Default for Metrics {
             memory: Family::default(),
             memory_bytes: Gauge::default(),
             events: Family::default(),
+            requests: Family::default(),
         };
         // AIBrix's name and labels.
         registry.register("aibrix_autoscaler_scale_action", "Replicas that are wanted", inner.action.clone());
+        // client-go's name and labels.
+        registry.register(
+            "rest_client_requests",
+            "Requests to the API server, by method and answer",
+            inner.requests.clone(),
+        );
         let own = registry.sub_registry_with_prefix("aibrix_autoscaler");
         own.register("scale_writes", "Writes of a count, by what became of them", inner.writes.clone());
         own.register("watch_errors", "Watches that broke, by kind and error", inner.watches.clone());
@@ -207,5 +221,11 @@ impl Metrics {
     /// An event was sent, dropped, or refused.
     pub(crate) fn event(&self, result: &'static str) {
         self.0.events.get_or_create(&Outcome { result }).inc();
+    }
+
+    /// The API server was asked; none where it has not answered.
+    pub(crate) fn asked(&self, method: String, code: Option<u16>) {
+        let code = code.map_or_else(|| "<error>".to_owned(), |code| code.to_string());
+        self.0.requests.get_or_create(&Asked { method, code }).inc();
     }
 }

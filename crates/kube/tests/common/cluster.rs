@@ -147,7 +147,7 @@ impl Cluster {
         let config = self.world.config_of(user).await;
         let told = stop.clone();
         // The client's own tasks are the runtime's, too.
-        let task = runtime.spawn(async move { autoscaler_kube::run(options, Client::try_from(config)?, told).await });
+        let task = runtime.spawn(async move { autoscaler_kube::run(options, config, told).await });
         Controller { stop, runtime: Some(runtime), task }
     }
 

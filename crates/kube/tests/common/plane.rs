@@ -192,7 +192,7 @@ impl Plane {
     }
 
     /// A kubeconfig file of a user.
-    fn kubeconfig(&self, user: &str) -> PathBuf {
+    pub(crate) fn kubeconfig(&self, user: &str) -> PathBuf {
         let path = self.folder.path().join(format!("{user}.kubeconfig"));
         std::fs::write(&path, serde_json::to_string(&self.config(user)).unwrap()).unwrap();
         path
@@ -218,6 +218,17 @@ impl Plane {
             "current-context": "test",
         });
         serde_json::from_value(config).unwrap()
+    }
+
+    /// The ids of the processes.
+    pub(crate) fn processes(&self) -> Vec<(&'static str, u32)> {
+        let optional = |process: &Option<Process>| process.as_ref().map(|process| process.0.id());
+        let all = [
+            ("etcd", Some(self.etcd.0.id())),
+            ("kube-apiserver", optional(&self.apiserver)),
+            ("kube-controller-manager", optional(&self.manager)),
+        ];
+        all.into_iter().filter_map(|(name, id)| Some((name, id?))).collect()
     }
 
     /// The end of a process's log.
