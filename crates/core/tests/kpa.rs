@@ -132,6 +132,7 @@ mod panic_mode {
     fn it_begins_at_the_threshold_and_not_below() {
         assert!(!decide(knative(), 5, 90.0).panic, "9 / 5 is below 2");
         assert!(decide(knative(), 5, 90.1).panic, "ceil(9.01) / 5 is 2");
+        assert!(!decide(knative(), 1, 0.0).panic, "no load is no panic");
     }
 
     #[test]

@@ -32,10 +32,12 @@ mod event;
 mod request;
 mod schedule;
 mod spec;
+mod steady;
 mod time;
 
 pub use engine::{Counters, Engine, Gauges};
 pub use event::{Completion, Event, EventKind, Iteration, Sink};
 pub use request::{Rejected, Request, Ticket};
 pub use spec::{EngineSpec, SpecError};
+pub use steady::{Capacity, Mix, Steady};
 pub use time::Time;

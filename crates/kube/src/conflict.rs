@@ -54,6 +54,16 @@ impl ClaimView {
             namespace,
         }
     }
+
+    /// The object's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether both claim the same, or a part of it.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        self.target.as_ref().zip(other.target.as_ref()).is_some_and(|(mine, theirs)| mine.overlaps(theirs))
+    }
 }
 
 impl Claimed {

@@ -4,6 +4,7 @@
 //! Kubernetes' types stop here: the core is given observations and gives back counts.
 
 mod admin;
+mod admission;
 mod clock;
 mod conflict;
 mod context;
@@ -29,5 +30,5 @@ mod voice;
 mod worker;
 
 pub use kube::Config;
-pub use options::Options;
+pub use options::{Options, Webhook};
 pub use run::run;

@@ -67,6 +67,13 @@ impl<K: kube::Resource> Relisted<K> {
     }
 }
 
+/// Whether nothing differs but the status.
+fn same(before: &PodAutoscaler, after: &PodAutoscaler) -> bool {
+    let (before, after) = (&before.metadata, &after.metadata);
+    (&before.uid, before.generation, &before.deletion_timestamp, &before.labels, &before.annotations)
+        == (&after.uid, after.generation, &after.deletion_timestamp, &after.labels, &after.annotations)
+}
+
 /// What is watched.
 pub(crate) struct Streams {
     pub(crate) objects: BoxStream<'static, watcher::Result<Event<PodAutoscaler>>>,
@@ -130,11 +137,7 @@ impl Manager {
     fn object(&mut self, event: watcher::Result<Event<PodAutoscaler>>) -> bool {
         match event {
             // A status that we wrote ourselves is no news.
-            Ok(event) => self.objects.take(event, |before, after| {
-                let (before, after) = (&before.metadata, &after.metadata);
-                (&before.uid, before.generation, &before.deletion_timestamp, &before.labels, &before.annotations)
-                    == (&after.uid, after.generation, &after.deletion_timestamp, &after.labels, &after.annotations)
-            }),
+            Ok(event) => self.objects.take(event, same),
             Err(error) => {
                 self.context.metrics.watch_failed("podautoscalers", &error);
                 false
@@ -200,5 +203,41 @@ impl Manager {
                 uid
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn object(generation: i64, actual: i32) -> PodAutoscaler {
+        serde_json::from_value(json!({
+            "apiVersion": "autoscaling.aibrix.ai/v1alpha1", "kind": "PodAutoscaler",
+            "metadata": {"name": "chat", "namespace": "ml", "uid": "u", "generation": generation},
+            "spec": {"scalingStrategy": "APA", "maxReplicas": 3,
+                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "t"}, "metricsSources": []},
+            "status": {"actualScale": actual, "desiredScale": actual},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_changed_status_begins_nothing_and_a_changed_spec_does() {
+        let mut objects = Relisted::default();
+        assert!(objects.take(Event::Apply(object(1, 1)), same), "a new one");
+        assert!(!objects.take(Event::Apply(object(1, 2)), same), "its status");
+        assert!(objects.take(Event::Apply(object(2, 2)), same), "its spec");
+        assert!(objects.take(Event::Delete(object(2, 2)), same), "it goes");
+    }
+
+    #[test]
+    fn what_was_known_stays_while_the_server_lists_again() {
+        let mut objects = Relisted::default();
+        objects.take(Event::Apply(object(1, 1)), same);
+        objects.take(Event::Init, same);
+        assert_eq!(objects.known.len(), 1);
+        objects.take(Event::InitDone, same);
+        assert_eq!(objects.known.len(), 0, "and goes where the list does not have it");
     }
 }

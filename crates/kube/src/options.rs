@@ -1,6 +1,7 @@
 //! What the controller is told on its command line, with every default filled in.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How the controller runs.
@@ -35,6 +36,19 @@ pub struct Options {
     pub deletion_cost: bool,
     /// Lists are streamed where the server can.
     pub streaming_lists: bool,
+    /// Reviews objects before they are stored; not where absent.
+    pub webhook: Option<Webhook>,
+}
+
+/// How the validating webhook is served.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its certificate chain, in PEM; read again when it changes.
+    pub certificate: PathBuf,
+    /// The certificate's key, in PEM.
+    pub key: PathBuf,
 }
 
 impl Default for Options {
@@ -54,6 +68,7 @@ impl Default for Options {
             metrics: SocketAddr::from(([0, 0, 0, 0], 8080)),
             deletion_cost: true,
             streaming_lists: false,
+            webhook: None,
         }
     }
 }

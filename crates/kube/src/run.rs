@@ -6,7 +6,7 @@ use crate::events::Events;
 use crate::leader::{Leadership, LeaseOptions};
 use crate::manager::{Manager, Streams};
 use crate::options::Options;
-use crate::{hpa, memory, pods, sources, target};
+use crate::{admission, hpa, memory, pods, sources, target};
 use anyhow::Context as _;
 use autoscaler_api::PodAutoscaler;
 use autoscaler_runtime::decide::input::Settings;
@@ -34,6 +34,10 @@ pub async fn run(options: Options, mut config: Config, stop: CancellationToken) 
     let health = Health::default();
     let admin = admin::serve(options.health, options.metrics, health.clone(), metrics.clone(), stop.clone()).await?;
     let admin = tokio::spawn(admin);
+    // Reviews are answered by every controller, also by one that waits.
+    if let Some(webhook) = &options.webhook {
+        tokio::spawn(admission::serve(webhook, client.clone(), stop.clone()).await?);
+    }
     let home = options.home.clone().unwrap_or_else(|| client.default_namespace().to_owned());
     let pods = Arc::new(pods::Index::default());
     let scope = pods::Scope {

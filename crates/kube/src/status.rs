@@ -155,7 +155,9 @@ fn remember(status: &mut PodAutoscalerStatus, facts: &Facts, now: &Time) {
         history.push(entry);
         let extra = history.len().saturating_sub(HISTORY);
         history.drain(..extra);
-        status.last_scale_time = Some(now.clone());
+        if matches!(facts.wrote, Wrote::Scaled(..)) {
+            status.last_scale_time = Some(now.clone());
+        }
     }
 }
 
@@ -270,3 +272,6 @@ fn cut(text: &str) -> String {
     let end = text.floor_char_boundary(MAX_TEXT);
     if end < text.len() { format!("{}…", &text[..end]) } else { text.to_owned() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -97,3 +97,18 @@ fn every_manifest_is_listed_or_an_example() {
         }
     }
 }
+
+#[test]
+fn the_role_grants_what_each_metric_source_reads() {
+    let role = documents("rbac/cluster-role.yaml").remove(0);
+    let granted = |group: &str, resource: &str, verb: &str| {
+        role["rules"].as_array().unwrap().iter().any(|rule| {
+            let has = |field: &str, wanted: &str| rule[field].as_array().unwrap().iter().any(|one| one == wanted);
+            has("apiGroups", group) && has("resources", resource) && has("verbs", verb)
+        })
+    };
+    assert!(granted("metrics.k8s.io", "pods", "list"));
+    for group in ["custom.metrics.k8s.io", "external.metrics.k8s.io"] {
+        assert!(granted(group, "*", "get") && granted(group, "*", "list"), "{group}");
+    }
+}

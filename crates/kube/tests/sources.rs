@@ -1,5 +1,4 @@
-//! Metrics that are no pod's page: services, Prometheus servers, and the cluster's own metrics APIs. The latter are stood for by
-//! CRDs of their groups, which the API server serves under the same paths.
+//! Metrics that are no pod's page: services, Prometheus servers, and the cluster's own metrics APIs.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,10 +13,8 @@ mod common;
 use axum::Router;
 use axum::routing::get;
 use common::cluster::{Cluster, quick};
-use kube::Api;
-use kube::api::{DynamicObject, GroupVersionKind, Patch, PatchParams};
-use kube::runtime::wait::{await_condition, conditions};
-use serde_json::{Value, json};
+use common::metrics_api::{self, USAGE, external};
+use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -67,39 +64,7 @@ async fn a_target_at_zero_is_woken_from_outside_it_and_put_to_sleep_again() {
     controller.stop().await;
 }
 
-/// Serves a kind as a metrics API does.
-async fn metrics_api(cluster: &Cluster, group: &str, plural: &str, kind: &str) {
-    let name = format!("{plural}.{group}");
-    let crd = json!({
-        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        // Groups of Kubernetes' own ask for it.
-        "metadata": {"name": name, "annotations": {"api-approved.kubernetes.io": "unapproved, a test"}},
-        "spec": {"group": group, "scope": "Namespaced",
-            "names": {"plural": plural, "kind": kind, "listKind": format!("{kind}List")},
-            "versions": [{"name": "v1beta1", "served": true, "storage": true, "schema":
-                {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}]},
-    });
-    cluster.create(crd).await;
-    let crds = Api::all(cluster.client.clone());
-    let established = await_condition(crds, &name, conditions::is_crd_established());
-    tokio::time::timeout(common::GUARD, established).await.unwrap().unwrap();
-}
-
-/// Puts a measurement into one.
-async fn measure(cluster: &Cluster, kind: (&str, &str, &str), name: &str, more: Value) {
-    let resource =
-        kube::api::ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(kind.0, "v1beta1", kind.2), kind.1);
-    let api: Api<DynamicObject> = Api::namespaced_with(cluster.client.clone(), &cluster.namespace, &resource);
-    let mut object = json!({"apiVersion": format!("{}/v1beta1", kind.0), "kind": kind.2, "metadata": {"name": name}});
-    for (key, value) in more.as_object().unwrap() {
-        let into = if key == "labels" { &mut object["metadata"][key] } else { &mut object[key] };
-        *into = value.clone();
-    }
-    api.patch(name, &PatchParams::apply("test").force(), &Patch::Apply(object)).await.unwrap();
-}
-
-const USAGE: (&str, &str, &str) = ("metrics.k8s.io", "pods", "PodMetrics");
-const EXTERNAL: (&str, &str, &str) = ("external.metrics.k8s.io", "waiting", "ExternalMetricValue");
+const WAITING: metrics_api::Kind = external("waiting", "Waiting");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_metrics_apis_of_the_cluster_scale_and_their_absence_holds() {
@@ -109,23 +74,23 @@ async fn the_metrics_apis_of_the_cluster_scale_and_their_absence_holds() {
     }
     let controller = cluster.controller(quick()).await;
     let usage = json!({"metricSourceType": "resource", "targetMetric": "cpu", "targetValue": "500"});
-    let external = json!({"metricSourceType": "external", "targetMetric": "waiting", "targetValue": "2"});
-    for (name, source) in [("by-usage", usage), ("by-external", external)] {
+    let outside = json!({"metricSourceType": "external", "targetMetric": "waiting", "targetValue": "2"});
+    for (name, source) in [("by-usage", usage), ("by-external", outside)] {
         cluster.deployment(name, 2, json!({})).await;
         cluster.ready(name, 2).await;
         cluster.autoscaler(name, "APA", json!({"metricsSources": [source]})).await;
         cluster.condition(name, "ScalingActive", "False", "FailedGetMetrics").await;
     }
-    metrics_api(&cluster, USAGE.0, USAGE.1, USAGE.2).await;
-    metrics_api(&cluster, EXTERNAL.0, EXTERNAL.1, EXTERNAL.2).await;
+    metrics_api::serve(&cluster, USAGE).await;
+    metrics_api::serve(&cluster, WAITING).await;
     let now = jiff::Timestamp::now().to_string();
     for pod in cluster.pods("by-usage").await {
         let used = json!({"labels": {"app": "by-usage"}, "timestamp": now, "window": "10s",
             "containers": [{"name": "c", "usage": {"cpu": "1", "memory": "1Gi"}}]});
-        measure(&cluster, USAGE, &pod, used).await;
+        metrics_api::measure(&cluster, USAGE, &pod, used).await;
     }
     let value = json!({"metricName": "waiting", "metricLabels": {}, "timestamp": now, "value": "8"});
-    measure(&cluster, EXTERNAL, "waiting", value).await;
+    metrics_api::measure(&cluster, WAITING, "waiting", value).await;
     cluster.wants("by-usage", 4).await;
     cluster.wants("by-external", 4).await;
     controller.stop().await;

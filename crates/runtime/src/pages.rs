@@ -183,3 +183,16 @@ impl Reader {
         self.board.retain(|owner| jobs.iter().any(|job| job.owner == owner) || keep(owner));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_where_the_manifest_says() {
+        let page = |https, path: &str| PageAt { port: "m".into(), path: path.into(), https, access: Access::default() };
+        assert_eq!(page(true, "/x/m").url("10.0.0.1", 8443), "https://10.0.0.1:8443/x/m");
+        assert_eq!(page(false, "metrics").url("10.0.0.1", 80), "http://10.0.0.1:80/metrics");
+        assert_eq!(page(false, "/metrics").url("fd00::1", 80), "http://[fd00::1]:80/metrics");
+    }
+}

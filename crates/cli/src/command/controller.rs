@@ -2,8 +2,9 @@
 
 use crate::values::span;
 use anyhow::Context;
-use autoscaler_kube::{Config, Options};
+use autoscaler_kube::{Config, Options, Webhook};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ in a cluster, with the rights that it needs and no more.
 Examples:
   aibrix-autoscaler controller
   aibrix-autoscaler controller --namespace models --no-leader-election
-  aibrix-autoscaler controller --selector shard=a --lease aibrix-autoscaler-a"
+  aibrix-autoscaler controller --selector shard=a --lease aibrix-autoscaler-a
+  aibrix-autoscaler controller --webhook 0.0.0.0:9443 --webhook-certificate tls.crt --webhook-key tls.key"
 )]
 pub(crate) struct ControllerArgs {
     /// Between two decisions of an object
@@ -60,6 +62,15 @@ pub(crate) struct ControllerArgs {
     /// Ask for streamed lists, which servers have since Kubernetes 1.32
     #[arg(long)]
     streaming_lists: bool,
+    /// Serve the validating webhook here, at /validate
+    #[arg(long, value_name = "ADDR", requires_all = ["webhook_certificate", "webhook_key"])]
+    webhook: Option<SocketAddr>,
+    /// The webhook's certificate chain in PEM; read again when it changes
+    #[arg(long, value_name = "FILE", requires = "webhook")]
+    webhook_certificate: Option<PathBuf>,
+    /// The key of it in PEM
+    #[arg(long, value_name = "FILE", requires = "webhook")]
+    webhook_key: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: ControllerArgs) -> anyhow::Result<ExitCode> {
@@ -83,6 +94,10 @@ pub(crate) fn run(args: ControllerArgs) -> anyhow::Result<ExitCode> {
             metrics: args.metrics,
             deletion_cost: !args.no_deletion_cost,
             streaming_lists: args.streaming_lists,
+            webhook: args
+                .webhook
+                .zip(args.webhook_certificate.zip(args.webhook_key))
+                .map(|(address, (certificate, key))| Webhook { address, certificate, key }),
         };
         autoscaler_kube::run(options, config, stop).await
     })?;

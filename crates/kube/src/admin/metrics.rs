@@ -229,3 +229,43 @@ impl Metrics {
         self.0.requests.get_or_create(&Asked { method, code }).inc();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use autoscaler_core::{Rule, Stage, Step, Timestamp};
+
+    #[test]
+    fn an_object_has_one_series_and_none_once_it_is_gone() {
+        let metrics = Metrics::default();
+        let decide = |rule, after| {
+            let step = Step { stage: Stage::Bounds, rule, before: Some(1), after: Some(after), detail: String::new() };
+            let decision = TargetDecision {
+                at: Timestamp::from_secs(0.0),
+                replicas: 1,
+                desired: after,
+                recommendation: Some(after),
+                panic: false,
+                reason: String::new(),
+                trail: vec![step],
+                kpa: None,
+                next_edge: None,
+            };
+            metrics.decided("ml", "chat", "KPA", &decision);
+        };
+        let series = || {
+            let page = metrics.page().unwrap();
+            let found = page.lines().filter(|line| line.starts_with("aibrix_autoscaler_scale_action{"));
+            found.map(str::to_owned).collect::<Vec<_>>()
+        };
+        decide(Rule::TooManyReplicas, 4);
+        decide(Rule::TooFewReplicas, 2);
+        let only = series();
+        assert!(
+            only.len() == 1 && only[0].ends_with(" 2") && only[0].contains("reason=\"too-few-replicas\""),
+            "{only:?}"
+        );
+        metrics.gone("ml", "chat");
+        assert_eq!(series(), Vec::<String>::new());
+    }
+}

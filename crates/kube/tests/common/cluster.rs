@@ -39,24 +39,32 @@ pub(crate) struct Cluster {
 
 /// The engines on the pods' addresses: all of them print what is set here.
 #[derive(Clone, Default)]
-pub(crate) struct Engines(Arc<Mutex<BTreeMap<String, f64>>>);
+pub(crate) struct Engines(Arc<Mutex<BTreeMap<String, String>>>);
 
 impl Engines {
     /// What the pods of a Deployment print as `num_requests_running`, each.
     pub(crate) fn set(&self, app: &str, running: f64) {
-        self.0.lock().unwrap().insert(app.to_owned(), running);
+        self.print(app, running_page(running));
     }
 
     /// What one pod prints, whatever its Deployment's do.
     pub(crate) fn set_pod(&self, pod: &str, running: f64) {
-        self.set(&format!("pod {pod}"), running);
+        self.print(&format!("pod {pod}"), running_page(running));
+    }
+
+    /// The whole page that each pod of a Deployment prints.
+    pub(crate) fn print(&self, app: &str, page: impl Into<String>) {
+        self.0.lock().unwrap().insert(app.to_owned(), page.into());
     }
 
     fn page(&self, app: &str, pod: &str) -> String {
         let set = self.0.lock().unwrap();
-        let running = set.get(&format!("pod {pod}")).or(set.get(app)).copied().unwrap_or(0.0);
-        format!("# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running{{model_name=\"m\"}} {running}\n")
+        set.get(&format!("pod {pod}")).or(set.get(app)).cloned().unwrap_or_else(|| running_page(0.0))
     }
+}
+
+fn running_page(running: f64) -> String {
+    format!("# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running{{model_name=\"m\"}} {running}\n")
 }
 
 /// The counts that a Deployment wanted, in order, without repetitions.

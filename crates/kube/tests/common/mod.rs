@@ -5,6 +5,7 @@
 
 pub(crate) mod cluster;
 pub(crate) mod kubelet;
+pub(crate) mod metrics_api;
 pub(crate) mod plane;
 
 use std::time::Duration;

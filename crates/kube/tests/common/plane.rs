@@ -198,6 +198,11 @@ impl Plane {
         path
     }
 
+    /// A certificate of this machine's loopback address, its key, and the authority that has signed it.
+    pub(crate) fn certificate(&self) -> (PathBuf, PathBuf, &str) {
+        (self.folder.path().join("server.crt"), self.folder.path().join("server.key"), &self.ca)
+    }
+
     async fn client(&self, user: &str) -> Client {
         Client::try_from(self.config_of(user).await).unwrap()
     }
@@ -247,7 +252,8 @@ fn run(folder: &Path, name: &str, program: &Path, arguments: &[String]) -> Proce
     Process(command.spawn().unwrap_or_else(|error| panic!("{}: {error}", program.display())))
 }
 
-fn free_port() -> u16 {
+/// A port that nobody listens on.
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
