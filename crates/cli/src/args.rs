@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 #[command(after_help = "Examples:
   aibrix-autoscaler up                        watch stand-in engines being scaled, with nothing to configure
   aibrix-autoscaler up world.yaml             run the replicas of a manifest on this machine
+  aibrix-autoscaler compare                   policies side by side on a generated load, in virtual time
   aibrix-autoscaler check autoscaler.yaml     validate manifests and explain old annotations
   aibrix-autoscaler decide recording.json     what would be decided, and why")]
 pub(crate) struct Args {
@@ -28,6 +29,10 @@ pub(crate) enum Command {
     Up(command::up::UpArgs),
     /// Scale PodAutoscalers of a Kubernetes cluster
     Controller(command::controller::ControllerArgs),
+    /// Run one policy on one trace, in virtual time
+    Simulate(Box<command::simulate::SimulateArgs>),
+    /// Compare policies on traces, in virtual time, against an oracle
+    Compare(Box<command::compare::CompareArgs>),
     /// Feed recorded or hand-written observations to the core and print its decisions
     Decide(command::decide::DecideArgs),
     /// Run a stand-in engine: OpenAI API and vLLM metrics, paced by a model of a real engine

@@ -1,10 +1,13 @@
 //! One file a command.
 
 pub(crate) mod check;
+pub(crate) mod compare;
 pub(crate) mod controller;
 pub(crate) mod decide;
 pub(crate) mod engine;
 pub(crate) mod load;
+mod scenario;
+pub(crate) mod simulate;
 pub(crate) mod top;
 pub(crate) mod up;
 
@@ -22,6 +25,8 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Up(args) => up::run(&args),
         Command::Controller(args) => controller::run(args),
         Command::Decide(args) => decide::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Engine(args) => engine::run(args),
         Command::Load(args) => load::run(args),
         Command::Check(args) => check::run(&args),

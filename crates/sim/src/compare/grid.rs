@@ -1,0 +1,244 @@
+//! Runs a grid on all processors. Which thread ran a cell shows nowhere.
+
+use super::cell::Cell;
+use crate::demand::Demand;
+use crate::oracle::{self, LateSetting, Reference};
+use crate::policy::{Named, ProductError, Terms};
+use crate::world::{Outcome, Setup, run as run_world};
+use autoscaler_core::spec::Bounds;
+use engine_model::{EngineSpec, SpecError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use workload::Arrival;
+
+/// A trace to run.
+#[derive(Debug, Clone)]
+pub struct Load {
+    /// What to call it.
+    pub name: String,
+    /// Its requests, in order of time.
+    pub arrivals: Arc<[Arrival]>,
+    /// Seconds that it lasts.
+    pub length: f64,
+}
+
+/// What is compared.
+#[derive(Debug, Clone)]
+pub struct Grid {
+    /// Traces.
+    pub loads: Vec<Load>,
+    /// Engines.
+    pub engines: Vec<EngineSpec>,
+    /// Median start-up times, seconds.
+    pub cold_starts: Vec<f64>,
+    /// Seeds.
+    pub seeds: Vec<u64>,
+    /// Policies.
+    pub policies: Vec<Named>,
+    /// Settings of their knob; 1 alone is the default.
+    pub knobs: Vec<f64>,
+    /// What runs have in common: everything of it but the fields above, the bounds and the beginning is taken over.
+    pub setup: Setup,
+    /// Most replicas; none takes three times what a constant count would need, so that the bound is no policy of its own.
+    pub max: Option<u32>,
+}
+
+/// Why a comparison cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum CompareError {
+    /// An engine's parameters.
+    #[error("engine: {0}")]
+    Engine(#[from] SpecError),
+    /// A policy's.
+    #[error("policy: {0}")]
+    Policy(#[from] ProductError),
+    /// An engine that can serve nothing of a trace.
+    #[error("{engine} can serve nothing of {load}: no request fits its context and its KV cache")]
+    Nothing {
+        /// The engine.
+        engine: String,
+        /// The trace.
+        load: String,
+    },
+}
+
+/// Progress: runs that are over, of how many there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ran {
+    /// Runs of policies that are over.
+    pub done: usize,
+    /// All of them.
+    pub of: usize,
+}
+
+/// The share of the peak window that a static fleet is planned to be busy.
+const UTILIZATION: f64 = 0.8;
+/// The SLO's share of requests.
+const TARGET: f64 = 0.99;
+/// Where capacity beyond need attains less, a cell is not scored.
+const SCORED: f64 = 0.90;
+/// Windows of the oracle's schedule and of the late oracle's look, seconds.
+const SCHEDULE_STEP: f64 = 10.0;
+const LATE_STEP: f64 = 5.0;
+
+/// A trace on an engine: what all start-up times share.
+struct Pair {
+    setup: Setup,
+    demand: Demand,
+    late: Arc<Demand>,
+    terms: Terms,
+    peak: Reference,
+    best: Reference,
+    attainable: f64,
+    target: f64,
+}
+
+/// Runs a grid on `threads` threads; cells come in the order of the grid.
+pub fn run(grid: &Grid, threads: usize, progress: &(dyn Fn(Ran) + Sync)) -> Result<Vec<Cell>, CompareError> {
+    let pairs: Vec<(usize, usize)> =
+        (0..grid.loads.len()).flat_map(|load| (0..grid.engines.len()).map(move |engine| (load, engine))).collect();
+    let runs = grid.policies.len() * grid.knobs.len() * grid.seeds.len();
+    let of = pairs.len() * grid.cold_starts.len() * runs;
+    let done = AtomicUsize::new(0);
+    let advance = || progress(Ran { done: done.fetch_add(1, Ordering::Relaxed) + 1, of });
+    let weight = |(load, _): &(usize, usize)| grid.loads[*load].arrivals.len();
+    let made = parallel(threads, &pairs, weight, |(load, engine)| {
+        Pair::new(grid, &grid.loads[*load], &grid.engines[*engine])
+    })?;
+    let jobs: Vec<(usize, f64)> =
+        (0..pairs.len()).flat_map(|pair| grid.cold_starts.iter().map(move |cold| (pair, *cold))).collect();
+    let weight = |(pair, _): &(usize, f64)| grid.loads[pairs[*pair].0].arrivals.len();
+    let cells = parallel(threads, &jobs, weight, |(pair, cold)| {
+        let (load, engine) = pairs[*pair];
+        made[*pair].cells(grid, &grid.loads[load], &grid.engines[engine], *cold, &advance)
+    })?;
+    Ok(cells.into_iter().flatten().collect())
+}
+
+/// Does every job on some thread, the heaviest first; answers come in the jobs' order.
+fn parallel<J: Sync, T: Send>(
+    threads: usize,
+    jobs: &[J],
+    weight: impl Fn(&J) -> usize,
+    work: impl Fn(&J) -> Result<T, CompareError> + Sync,
+) -> Result<Vec<T>, CompareError> {
+    let mut order: Vec<usize> = (0..jobs.len()).collect();
+    order.sort_by_key(|at| std::cmp::Reverse(weight(&jobs[*at])));
+    let next = AtomicUsize::new(0);
+    let found: Mutex<Vec<Option<Result<T, CompareError>>>> = Mutex::new(jobs.iter().map(|_| None).collect());
+    std::thread::scope(|scope| {
+        for _ in 0..threads.clamp(1, jobs.len().max(1)) {
+            scope.spawn(|| {
+                while let Some(at) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let result = work(&jobs[*at]);
+                    found.lock().unwrap_or_else(PoisonError::into_inner)[*at] = Some(result);
+                }
+            });
+        }
+    });
+    found.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().flatten().collect()
+}
+
+impl Pair {
+    fn new(grid: &Grid, load: &Load, engine: &EngineSpec) -> Result<Self, CompareError> {
+        let hits = grid.setup.router == crate::world::Router::PrefixAware;
+        let demand = |step| {
+            let nothing = || CompareError::Nothing { engine: engine.name.clone(), load: load.name.clone() };
+            Demand::of(engine, grid.setup.slo, &load.arrivals, load.length, step, hits).ok_or_else(nothing)
+        };
+        let (schedule, late) = (demand(SCHEDULE_STEP)?, demand(LATE_STEP)?);
+        let count = |work: f64| whole((work / UTILIZATION).ceil()).max(1);
+        let peak = count(schedule.peak());
+        let max = grid.max.unwrap_or(3 * peak + 2);
+        let mut setup = Setup {
+            engine: engine.clone(),
+            length: load.length,
+            warmup: grid.setup.warmup.min(load.length / 4.0),
+            max,
+            ..grid.setup.clone()
+        };
+        setup.initial = count(schedule.begins_with(60.0)).clamp(setup.min, max);
+        let bounds = Bounds { min: setup.min, max };
+        let terms = Terms { engine: engine.clone(), slo: setup.slo, bounds, capacity: schedule.capacity };
+        let ample = oracle::constant(&setup, &load.arrivals, max)?;
+        let attainable = ample.outcome.fates.attainment();
+        let target = TARGET.min(attainable);
+        let best = oracle::best_constant(&setup, &load.arrivals, max, target)?;
+        let peak = oracle::constant(&setup, &load.arrivals, peak)?;
+        Ok(Self { setup, demand: schedule, late: Arc::new(late), terms, peak, best, attainable, target })
+    }
+
+    fn cells(
+        &self,
+        grid: &Grid,
+        load: &Load,
+        engine: &EngineSpec,
+        cold: f64,
+        advance: &(dyn Fn() + Sync),
+    ) -> Result<Vec<Cell>, CompareError> {
+        let mut setup = self.setup.clone();
+        setup.cold_start.median = cold;
+        let arrivals = &load.arrivals;
+        let oracle = oracle::oracle(&setup, arrivals, &self.demand, self.target)?;
+        let hours = oracle.outcome.gpu_hours;
+        let scored = self.attainable >= SCORED;
+        let mut cells = Vec::new();
+        let mut near: Option<LateSetting> = None;
+        for seed in &grid.seeds {
+            setup.seed = *seed;
+            let (setting, late) = oracle::late_oracle(&setup, arrivals, &self.late, hours, self.target, near)?;
+            near = Some(setting);
+            let score = |outcome: &Outcome| scored.then(|| oracle::score(outcome, hours, self.target));
+            let cell = |policy: &str, knob: f64, reference: bool, outcome: &Outcome| {
+                let mut cell = Cell {
+                    trace: load.name.clone(),
+                    engine: engine.name.clone(),
+                    cold_start: cold,
+                    seed: *seed,
+                    policy: policy.to_owned(),
+                    knob,
+                    reference,
+                    requests: 0,
+                    attainment: 0.0,
+                    target: self.target,
+                    attainable_max: self.attainable,
+                    gpu_hours: 0.0,
+                    oracle_gpu_hours: hours,
+                    oracle_attainment: oracle.outcome.fates.attainment(),
+                    score: score(outcome),
+                    late_oracle_gpu_hours: late.outcome.gpu_hours,
+                    late_oracle_score: score(&late.outcome),
+                    ttft_p50: 0.0,
+                    ttft_p99: 0.0,
+                    tpot_p50: 0.0,
+                    tpot_p99: 0.0,
+                    reversals_per_hour: 0.0,
+                    aborted: 0,
+                    peak_replicas: 0,
+                    wall_seconds: 0.0,
+                };
+                cell.take(outcome);
+                cell
+            };
+            for (name, reference) in
+                [("oracle", &oracle), ("late-oracle", &late), ("best-static", &self.best), ("static-peak", &self.peak)]
+            {
+                cells.push(cell(name, reference.setting, true, &reference.outcome));
+            }
+            for policy in &grid.policies {
+                for knob in &grid.knobs {
+                    let mut built = policy.build(&self.terms, *knob)?;
+                    let outcome = run_world(&setup, arrivals, built.as_mut(), None)?;
+                    cells.push(cell(policy.name, *knob, false, &outcome));
+                    advance();
+                }
+            }
+        }
+        Ok(cells)
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast saturates")]
+fn whole(count: f64) -> u32 {
+    count as u32
+}

@@ -1,0 +1,9 @@
+//! Policies × traces × engines × start-up times × seeds, each cell scored against the oracle.
+
+mod cell;
+mod grid;
+mod summary;
+
+pub use cell::Cell;
+pub use grid::{CompareError, Grid, Load, Ran, run};
+pub use summary::{Summary, summaries};

@@ -1,0 +1,15 @@
+//! Policies. Ours run the product's own core, told by a manifest; those of others are written after their sources, which each
+//! file names; references know what no policy can know.
+
+mod dynamo;
+mod fixed;
+mod late;
+mod llmd;
+mod named;
+mod product;
+mod wva;
+
+pub use fixed::{Fixed, Schedule};
+pub use late::Late;
+pub use named::{NAMES, Named, POLICIES, Terms};
+pub use product::{Product, ProductError};

@@ -1,0 +1,17 @@
+//! The world in virtual time: requests arrive, find replicas, and end; replicas start, serve, drain and go; a policy looks at
+//! the metrics at its own interval and says how many replicas it wants. Must not know any policy.
+
+mod book;
+mod outcome;
+mod queue;
+mod replica;
+mod run;
+mod seen;
+mod setup;
+mod timeline;
+
+pub use outcome::{Fates, Outcome};
+pub use run::{Policy, run};
+pub use seen::{Ended, Metrics, RECENT, ReplicaView, Seen, Stage, Traffic};
+pub use setup::{ColdStart, Faults, Router, SIGMA, Setup};
+pub use timeline::{Change, Point, Timeline};
