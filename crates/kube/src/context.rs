@@ -8,7 +8,9 @@ use crate::options::Options;
 use crate::pods;
 use crate::sources::CustomApi;
 use crate::target;
+use autoscaler_core::Timestamp;
 use autoscaler_runtime::decide::input::Settings;
+use autoscaler_runtime::record::Recorder;
 use autoscaler_scrape::Scraper;
 use kube::Client;
 use std::sync::{Arc, Mutex};
@@ -29,6 +31,8 @@ pub(crate) struct Context {
     pub(crate) events: Events,
     pub(crate) metrics: Metrics,
     pub(crate) leadership: Leadership,
+    /// Where it is written down, and the time that its seconds count from.
+    pub(crate) recorder: Option<(Recorder, Timestamp)>,
     /// What each object remembers, by uid, for the next leader.
     pub(crate) memories: Mutex<Memories>,
 }

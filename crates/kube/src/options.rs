@@ -36,6 +36,8 @@ pub struct Options {
     pub deletion_cost: bool,
     /// Lists are streamed where the server can.
     pub streaming_lists: bool,
+    /// A file to write down what is observed and decided.
+    pub record: Option<PathBuf>,
     /// Reviews objects before they are stored; not where absent.
     pub webhook: Option<Webhook>,
 }
@@ -68,6 +70,7 @@ impl Default for Options {
             metrics: SocketAddr::from(([0, 0, 0, 0], 8080)),
             deletion_cost: true,
             streaming_lists: false,
+            record: None,
             webhook: None,
         }
     }

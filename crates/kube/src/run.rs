@@ -6,10 +6,12 @@ use crate::events::Events;
 use crate::leader::{Leadership, LeaseOptions};
 use crate::manager::{Manager, Streams};
 use crate::options::Options;
-use crate::{admission, hpa, memory, pods, sources, target};
+use crate::{admission, clock, hpa, memory, pods, sources, target};
 use anyhow::Context as _;
 use autoscaler_api::PodAutoscaler;
+use autoscaler_core::Timestamp;
 use autoscaler_runtime::decide::input::Settings;
+use autoscaler_runtime::record::{Recorder, Writing};
 use autoscaler_scrape::{ScrapeConfig, Scraper};
 use futures_util::StreamExt;
 use kube::client::ClientBuilder;
@@ -49,6 +51,7 @@ pub async fn run(options: Options, mut config: Config, stop: CancellationToken) 
     let watching = tokio::spawn(async move {
         pods::feed(&fed, feeding, scope, |error| failures.watch_failed("pods", error)).await;
     });
+    let (recorder, writing) = record(&options)?.unzip();
     let version = client.apiserver_version().await.context("the API server does not answer")?;
     tracing::info!(version = version.git_version, "connected");
     tokio::select! {
@@ -70,7 +73,7 @@ pub async fn run(options: Options, mut config: Config, stop: CancellationToken) 
             }
         }
         metrics.leads(true);
-        let led = lead(&options, &client, &home, &pods, &metrics, leadership.clone(), &stop).await;
+        let led = lead(&options, &client, &home, &pods, &metrics, leadership.clone(), recorder.clone(), &stop).await;
         metrics.leads(false);
         // What is written last is written, so the next one may begin.
         leadership.release().await;
@@ -78,10 +81,25 @@ pub async fn run(options: Options, mut config: Config, stop: CancellationToken) 
     }
     watching.abort();
     let _ = admin.await;
+    drop(recorder);
+    if let Some(writing) = writing {
+        tokio::task::spawn_blocking(move || writing.finish()).await?.context("the recording is not complete")?;
+    }
     Ok(())
 }
 
+/// Begins the recording that was asked for.
+#[allow(clippy::type_complexity, reason = "it is taken apart at once")]
+fn record(options: &Options) -> anyhow::Result<Option<((Recorder, Timestamp), Writing)>> {
+    let Some(path) = &options.record else { return Ok(None) };
+    let epoch = clock::now();
+    let (recorder, writing) = Recorder::create(path, &clock::time(epoch).0.to_string())
+        .with_context(|| format!("{}: cannot be written", path.display()))?;
+    Ok(Some(((recorder, epoch), writing)))
+}
+
 /// What a leader does, until it is told to stop or has lost the lease.
+#[allow(clippy::too_many_arguments, reason = "each is a part of what the run has made")]
 async fn lead(
     options: &Options,
     client: &Client,
@@ -89,6 +107,7 @@ async fn lead(
     pods: &Arc<pods::Index>,
     metrics: &Metrics,
     leadership: Leadership,
+    recorder: Option<(Recorder, Timestamp)>,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let loaded = memory::load(client, home, &options.lease).await;
@@ -111,6 +130,7 @@ async fn lead(
         events: Events::start(client.clone(), metrics.clone()),
         metrics: metrics.clone(),
         leadership,
+        recorder,
         memories: Mutex::new(loaded.memories),
     });
     let working = stop.child_token();

@@ -19,8 +19,11 @@ use autoscaler_api::v1alpha1::{ScalingStrategy, ScheduledBounds};
 use autoscaler_core::fleet::Observation;
 use autoscaler_core::spec::{Mode, Strategy};
 use autoscaler_core::{Fleet, Timestamp};
+use autoscaler_runtime::decide::input::Tick;
+use autoscaler_runtime::decide::observe::{Clock, wire};
 use kube::ResourceExt;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError};
 
 /// One object's turns, and what it remembers between them.
@@ -38,6 +41,8 @@ pub(crate) struct Turns {
     startup: StartUps,
     /// When a schedule next begins or ends.
     edge: Option<Timestamp>,
+    /// The generation of the manifest that the recording has.
+    told: AtomicI64,
 }
 
 impl Turns {
@@ -65,6 +70,7 @@ impl Turns {
             voice,
             startup,
             edge: None,
+            told: AtomicI64::new(-1),
         }
     }
 
@@ -96,7 +102,9 @@ impl Turns {
         let Ok((_, plan)) = &self.read else { return };
         let Some(seen) = self.seen.as_mut().filter(|_| matches!(plan.spec.strategy, Strategy::Kpa(_))) else { return };
         seen.refresh(plan, &self.eyes, now);
-        self.fleet.record(now, &observation(&plan.spec.name, seen));
+        let observed = observation(&plan.spec.name, seen);
+        self.fleet.record(now, &observed);
+        self.record(now, &observed, None);
     }
 
     /// A tick.
@@ -158,7 +166,9 @@ impl Turns {
         let now = clock::now().max(now);
         seen.refresh(&plan, &self.eyes, now);
         let name = plan.spec.name.clone();
-        let decision = self.fleet.step(now, &observation(&name, &seen)).targets.remove(&name);
+        let observed = observation(&name, &seen);
+        let decision = self.fleet.step(now, &observed).targets.remove(&name);
+        self.record(now, &observed, decision.as_ref().map(|decision| decision.desired));
         facts.replicas = Some(view.replicas);
         facts.metrics = observe::shown(&seen.target, &plan, &self.eyes);
         facts.startup = self.startup.summary();
@@ -179,6 +189,23 @@ impl Turns {
         self.context.memories.lock().unwrap_or_else(PoisonError::into_inner).insert(uid, memory);
         let stuck = pods::stuck(&views, plan.spec.pending_deadline, now);
         self.voice.stuck(&self.context, &stuck);
+    }
+
+    /// Writes down what was observed and decided, where that is asked for.
+    fn record(&self, now: Timestamp, seen: &Observation, decided: Option<u32>) {
+        let Some((recorder, epoch)) = &self.context.recorder else { return };
+        let object = &self.assignment.object;
+        // Names of several namespaces, in a form that a name may have.
+        let name = format!("{}.{}", object.namespace().unwrap_or_default(), object.name_any());
+        let generation = object.metadata.generation.unwrap_or_default();
+        if self.told.swap(generation, Ordering::Relaxed) != generation {
+            recorder.autoscaler(&name, serde_json::json!(**object));
+        }
+        let mut tick = Tick::recorded(now.since(*epoch).as_secs(), decided.is_some());
+        let targets = seen.targets.values();
+        tick.targets = targets.map(|target| (name.clone(), wire(Clock { epoch: *epoch }, target))).collect();
+        tick.decided = decided.into_iter().map(|desired| (name.clone(), desired)).collect();
+        recorder.tick(&tick);
     }
 
     /// What pods have to be marked with, so that the least busy go first.

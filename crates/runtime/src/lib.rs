@@ -3,4 +3,5 @@
 pub mod decide;
 pub mod pages;
 pub mod quantity;
+pub mod record;
 pub mod spec;

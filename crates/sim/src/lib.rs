@@ -8,4 +8,5 @@ pub mod compare;
 pub mod demand;
 pub mod oracle;
 pub mod policy;
+pub mod report;
 pub mod world;

@@ -1,8 +1,11 @@
-//! References that are made in hindsight: the clairvoyant schedule with the least head-room that keeps the target, the late
-//! oracle at its best head-room, and the best constant count.
+//! References that are made in hindsight: the clairvoyant schedule that keeps the target at the least cost, the late oracle at
+//! its best settings, and the best constant count.
 //!
-//! The schedule is exact for its model (demand in whole replicas by windows of ten seconds, a start-up that is paid): each layer
-//! of replicas is by itself, and between two times of need a replica is kept where the gap is no longer than a start-up.
+//! A schedule is exact for its model (demand in whole replicas by windows of ten seconds, a start-up that is paid): each layer
+//! of replicas is by itself, and between two times of need a replica is kept where the gap is no longer than a start-up. Its
+//! demand is the trace's work times a head-room, found by bisection in the simulator itself; and, since bursts shorter than a
+//! window need what no multiple of a quiet window gives, no less than a floor, which is searched as well. With the best constant
+//! count as the floor both oracles are that count, so neither is ever worse.
 
 use crate::demand::Demand;
 use crate::policy::{Fixed, Late, Schedule};
@@ -21,16 +24,18 @@ pub struct Reference {
 }
 
 /// Head-rooms that are tried: replicas for one replica's work.
-const LEAST: f64 = 0.5;
+const LEAST: f64 = 0.3;
 const MOST: f64 = 8.0;
-/// Halvings of the range of head-rooms, as a ratio: 2^(4/256), one and a half percent, at the end.
-const HALVINGS: u32 = 8;
+/// Halvings of the range of head-rooms, as a ratio: at the end it is known to three percent.
+const HALVINGS: u32 = 7;
+/// Floors that are tried, as parts of the best constant count.
+const PARTS: u32 = 4;
 
 /// Steps of the schedule with this head-room.
 #[must_use]
-pub fn schedule(demand: &Demand, headroom: f64, setup: &Setup) -> Vec<(f64, u32)> {
+pub fn schedule(demand: &Demand, headroom: f64, floor: u32, setup: &Setup) -> Vec<(f64, u32)> {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast saturates")]
-    let needed = |work: &f64| ((work * headroom).ceil() as u32).clamp(setup.min, setup.max);
+    let needed = |work: &f64| ((work * headroom).ceil() as u32).max(floor).clamp(setup.min, setup.max);
     let counts: Vec<u32> = demand.work.iter().map(needed).collect();
     let start = setup.cold_start.median;
     let most = counts.iter().copied().max().unwrap_or(setup.min);
@@ -66,31 +71,106 @@ pub fn schedule(demand: &Demand, headroom: f64, setup: &Setup) -> Vec<(f64, u32)
     steps
 }
 
-/// The clairvoyant oracle: the cheapest schedule that keeps `target`; the one with the most head-room where none does.
-pub fn oracle(setup: &Setup, arrivals: &[Arrival], demand: &Demand, target: f64) -> Result<Reference, SpecError> {
+/// What a search has found so far.
+struct Search<'a> {
+    setup: &'a Setup,
+    target: f64,
+    /// Less is better: hours where the target has to be kept, else a score.
+    value: &'a dyn Fn(&Outcome) -> f64,
+    best: Option<(f64, LateSetting, Reference)>,
+}
+
+impl Search<'_> {
+    /// Tries head-rooms with each floor up to `constant`, the best constant count.
+    fn floors(
+        &mut self,
+        constant: u32,
+        hold: f64,
+        attempt: &mut dyn FnMut(LateSetting) -> Result<Reference, SpecError>,
+    ) -> Result<(), SpecError> {
+        let least = self.setup.min;
+        let mut floors: Vec<u32> = (0..=PARTS).map(|part| (constant * part / PARTS).max(least)).collect();
+        floors.dedup();
+        for floor in floors {
+            self.headrooms(floor, hold, attempt)?;
+        }
+        // And between the best one and its neighbours.
+        let Some((_, LateSetting { floor, hold: held, .. }, _)) = self.best else { return Ok(()) };
+        if held == hold {
+            let step = (constant / (2 * PARTS)).max(1);
+            for near in [floor.saturating_sub(step).max(least), (floor + step).min(constant)] {
+                if near != floor {
+                    self.headrooms(near, hold, attempt)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn headrooms(
+        &mut self,
+        floor: u32,
+        hold: f64,
+        attempt: &mut dyn FnMut(LateSetting) -> Result<Reference, SpecError>,
+    ) -> Result<(), SpecError> {
+        let setup = self.setup;
+        // The floor alone costs so much that nothing above it can be better.
+        let seconds = (setup.length - setup.warmup).max(0.0);
+        let least = f64::from(floor) * f64::from(setup.engine.gpus) * seconds / 3600.0;
+        if self
+            .best
+            .as_ref()
+            .is_some_and(|(_, _, best)| least > best.outcome.gpu_hours * 1.001 && best.keeps(self.target))
+        {
+            return Ok(());
+        }
+        let (mut low, mut high) = (LEAST, MOST);
+        for _ in 0..HALVINGS {
+            let headroom = (low * high).sqrt();
+            let setting = LateSetting { headroom, floor, hold };
+            let found = attempt(setting)?;
+            let keeps = found.keeps(self.target);
+            let value = (self.value)(&found.outcome);
+            if self.best.as_ref().is_none_or(|(known, ..)| value < *known) {
+                self.best = Some((value, setting, found));
+            }
+            if keeps { high = headroom } else { low = headroom }
+        }
+        Ok(())
+    }
+}
+
+impl Reference {
+    fn keeps(&self, target: f64) -> bool {
+        self.outcome.fates.attainment() >= target
+    }
+}
+
+/// The clairvoyant oracle: the cheapest schedule that keeps `target`; `constant` is the best constant count, and what is
+/// answered where that is cheaper.
+pub fn oracle(
+    setup: &Setup,
+    arrivals: &[Arrival],
+    demand: &Demand,
+    target: f64,
+    constant: &Reference,
+) -> Result<Reference, SpecError> {
     let mut setup = setup.clone();
     // Whoever knows the future knows how long each start-up takes.
     setup.cold_start.sigma = 0.0;
-    let attempt = |headroom: f64| -> Result<Reference, SpecError> {
-        let mut policy = Schedule::new(schedule(demand, headroom, &setup));
-        let own = Setup { initial: policy.first(), ..setup.clone() };
-        Ok(Reference { setting: headroom, outcome: run(&own, arrivals, &mut policy, None)? })
+    let value = |outcome: &Outcome| {
+        if outcome.fates.attainment() >= target { outcome.gpu_hours } else { f64::INFINITY }
     };
-    let (mut low, mut high) = (LEAST, MOST);
-    let mut best = attempt(high)?;
-    for _ in 0..HALVINGS {
-        let middle = (low * high).sqrt();
-        let found = attempt(middle)?;
-        if found.outcome.fates.attainment() >= target {
-            high = middle;
-            if found.outcome.gpu_hours < best.outcome.gpu_hours {
-                best = found;
-            }
-        } else {
-            low = middle;
-        }
+    let mut search = Search { setup: &setup, target, value: &value, best: None };
+    search.floors(constant.count(), 0.0, &mut |setting| {
+        let mut policy = Schedule::new(schedule(demand, setting.headroom, setting.floor, &setup));
+        let own = Setup { initial: policy.first(), ..setup.clone() };
+        Ok(Reference { setting: setting.headroom, outcome: run(&own, arrivals, &mut policy, None)? })
+    })?;
+    match search.best {
+        Some((value, _, found)) if value < constant.outcome.gpu_hours => Ok(found),
+        _ => Ok(constant.clone()),
     }
-    Ok(best)
 }
 
 /// A score: GPU-hours as a multiple of the oracle's, and a quarter more for each point of attainment that is missing.
@@ -103,64 +183,67 @@ pub fn score(outcome: &Outcome, oracle_gpu_hours: f64, target: f64) -> f64 {
 /// The protocol's price of attainment.
 const PENALTY: f64 = 25.0;
 
-/// Settings of the late oracle.
+/// Settings of an oracle.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LateSetting {
     /// Replicas for one replica's work.
     pub headroom: f64,
-    /// Seconds that a replica is kept.
+    /// Fewest replicas.
+    pub floor: u32,
+    /// Seconds that a replica is kept, by one that does not know when it is needed again.
     pub hold: f64,
 }
 
-/// The late oracle at the setting that scores best; the search begins near `near` where there is one.
+/// The late oracle at the settings that score best; with `near`, the head-room is searched near those of another seed.
 pub fn late_oracle(
     setup: &Setup,
     arrivals: &[Arrival],
     demand: &Arc<Demand>,
-    oracle_gpu_hours: f64,
-    target: f64,
+    (oracle, target): (&Reference, f64),
+    constant: u32,
     near: Option<LateSetting>,
 ) -> Result<(LateSetting, Reference), SpecError> {
-    let attempt = |setting: LateSetting| -> Result<(f64, LateSetting, Reference), SpecError> {
+    let hours = oracle.outcome.gpu_hours;
+    let mut attempt = |setting: LateSetting| -> Result<Reference, SpecError> {
         let mut policy = Late::new(Arc::clone(demand), setting.headroom, setting.hold);
-        let outcome = run(setup, arrivals, &mut policy as &mut dyn Policy, None)?;
-        let value = score(&outcome, oracle_gpu_hours, target);
-        Ok((value, setting, Reference { setting: setting.headroom, outcome }))
+        let floor = setting.floor.max(setup.min);
+        let own = Setup { min: floor, initial: setup.initial.max(floor), ..setup.clone() };
+        let outcome = run(&own, arrivals, &mut policy as &mut dyn Policy, None)?;
+        Ok(Reference { setting: setting.headroom, outcome })
     };
-    let start = setup.cold_start.median;
-    let mut tried = Vec::new();
+    let value = |outcome: &Outcome| score(outcome, hours, target);
+    let mut search = Search { setup, target, value: &value, best: None };
     match near {
-        Some(setting) => tried.push(attempt(setting)?),
-        None => {
-            for hold in [0.0, start] {
-                for headroom in [0.9, 1.2, 1.6, 2.2, 3.0, 4.2] {
-                    tried.push(attempt(LateSetting { headroom, hold })?);
+        Some(setting) => {
+            for ratio in [1.0, 1.05, 1.0 / 1.05] {
+                let setting = LateSetting { headroom: setting.headroom * ratio, ..setting };
+                let found = attempt(setting)?;
+                let value = value(&found.outcome);
+                if search.best.as_ref().is_none_or(|(known, ..)| value < *known) {
+                    search.best = Some((value, setting, found));
                 }
             }
         }
-    }
-    let mut best = first(tried);
-    // Finer, twice.
-    for ratio in [1.16, 1.07] {
-        let Some((_, setting, _)) = &best else { break };
-        let setting = *setting;
-        let mut closer = vec![];
-        for headroom in [setting.headroom / ratio, setting.headroom * ratio] {
-            closer.push(attempt(LateSetting { headroom, ..setting })?);
+        None => {
+            for hold in [setup.cold_start.median, 0.0] {
+                search.floors(constant, hold, &mut attempt)?;
+            }
         }
-        closer.extend(best);
-        best = first(closer);
     }
-    let Some((_, setting, reference)) = best else {
-        let (_, setting, reference) = attempt(LateSetting { headroom: 1.0, hold: start })?;
-        return Ok((setting, reference));
-    };
-    Ok((setting, reference))
+    if let Some((_, setting, found)) = search.best {
+        return Ok((setting, found));
+    }
+    let setting = LateSetting { headroom: 1.0, floor: constant, hold: 0.0 };
+    Ok((setting, attempt(setting)?))
 }
 
-/// The one with the least score.
-fn first(tried: Vec<(f64, LateSetting, Reference)>) -> Option<(f64, LateSetting, Reference)> {
-    tried.into_iter().min_by(|a, b| a.0.total_cmp(&b.0))
+impl Reference {
+    /// The count of a constant one.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast saturates")]
+    pub fn count(&self) -> u32 {
+        self.setting as u32
+    }
 }
 
 /// A constant count.

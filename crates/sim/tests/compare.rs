@@ -22,6 +22,7 @@ fn grid(text: &str) -> Grid {
         knobs: vec![1.0],
         setup: Setup::new(engine, Slo::default(), 0.0, 0, 900.0),
         max: None,
+        plots: false,
     }
 }
 
@@ -33,8 +34,8 @@ fn timeless(cells: Vec<Cell>) -> Vec<Cell> {
 fn cells_do_not_depend_on_threads_and_references_bound_them() {
     let grid = grid("burst:base=2,peak=7,every=300s,for=90s,input=700,output=110");
     let quiet = |_| {};
-    let cells = timeless(run(&grid, 1, &quiet).unwrap());
-    assert_eq!(cells, timeless(run(&grid, 3, &quiet).unwrap()));
+    let cells = timeless(run(&grid, 1, &quiet).unwrap().cells);
+    assert_eq!(cells, timeless(run(&grid, 3, &quiet).unwrap().cells));
     // Two start-up times, two seeds, four references and two policies.
     assert_eq!(cells.len(), 2 * 2 * 6);
     for cell in &cells {
@@ -52,7 +53,7 @@ fn cells_do_not_depend_on_threads_and_references_bound_them() {
 fn what_no_capacity_can_reach_is_reported_and_not_scored() {
     // Prompts that take longer than the SLO, alone on the engine.
     let grid = grid("poisson:rate=0.3,input=20000,output=20,cv=0.05");
-    let cells = run(&grid, 2, &|_| {}).unwrap();
+    let cells = run(&grid, 2, &|_| {}).unwrap().cells;
     assert!(cells.iter().all(|cell| cell.score.is_none() && cell.attainable_max < 0.9));
     assert!(summaries(&cells).iter().all(|line| line.score.is_none() && line.cells == 0));
 }

@@ -176,7 +176,7 @@ fn the_schedule_starts_early_and_keeps_what_is_needed_again_soon() {
         work[at] = 1.5;
     }
     let demand = Demand { step: 10.0, work, capacity, mix };
-    let steps = oracle::schedule(&demand, 1.0, &setup);
+    let steps = oracle::schedule(&demand, 1.0, 0, &setup);
     assert_eq!(steps, [(0.0, 1), (140.0, 2), (270.0, 1), (510.0, 2), (580.0, 1), (1000.0, 0)]);
     assert_eq!(Schedule::new(steps).first(), 1);
 }
@@ -191,7 +191,9 @@ fn twice_the_load_never_costs_the_oracle_less() {
             let mut setup = setup(600.0);
             setup.max = 20;
             let demand = Demand::of(&setup.engine, setup.slo, arrivals, 600.0, 10.0, false).unwrap();
-            let found = oracle::oracle(&setup, arrivals, &demand, 0.95).unwrap();
+            let constant = oracle::best_constant(&setup, arrivals, 20, 0.95).unwrap();
+            let found = oracle::oracle(&setup, arrivals, &demand, 0.95, &constant).unwrap();
+            assert!(found.outcome.gpu_hours <= constant.outcome.gpu_hours);
             assert!(found.outcome.fates.attainment() >= 0.95, "{text}: {found:?}");
             found.outcome.gpu_hours
         };

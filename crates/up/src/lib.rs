@@ -14,6 +14,7 @@ pub mod manifest;
 mod observe;
 mod page;
 mod pulse;
+mod recording;
 mod roll;
 mod routing;
 pub mod run;

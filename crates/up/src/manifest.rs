@@ -180,7 +180,8 @@ fn autoscaler(object: &PodAutoscaler, deployment: &DeploymentSettings) -> anyhow
         kpa.gaps = Gaps::Hold;
     }
     let origins = origins(&resolved, deployment)?;
-    Ok(AutoscalerSetup { spec, strategy: resolved.strategy.as_str(), group: deployment.name.clone(), origins })
+    let object = serde_json::to_value(object)?;
+    Ok(AutoscalerSetup { object, spec, strategy: resolved.strategy.as_str(), group: deployment.name.clone(), origins })
 }
 
 fn origins(resolved: &ResolvedAutoscaler, deployment: &DeploymentSettings) -> anyhow::Result<Vec<Origin>> {

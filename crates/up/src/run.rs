@@ -8,6 +8,7 @@ use crate::load::{self, Load};
 use crate::observe::Observer;
 use crate::page;
 use crate::pulse::Pulse;
+use crate::recording::Recording;
 use crate::roll::Rolls;
 use crate::routing;
 use crate::setup::Setup;
@@ -19,15 +20,17 @@ use crate::view::Shared;
 use crate::world::World;
 use anyhow::Context;
 use autoscaler_core::Fleet;
+use autoscaler_runtime::record::{Recorder, Writing};
 use autoscaler_scrape::{ScrapeConfig, Scraper};
-use gateway::{Gateway, GatewayConfig};
+use gateway::{Event, Gateway, GatewayConfig};
 use local_world::Supervisor;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use workload::score::Slo;
@@ -52,6 +55,8 @@ pub struct Options {
     pub dashboard: Option<SocketAddr>,
     /// Where logs of replicas go.
     pub log_dir: Option<PathBuf>,
+    /// A file to record the run in.
+    pub record: Option<PathBuf>,
     /// JSON lines.
     pub lines: Lines,
     /// Whether a live table is drawn.
@@ -112,6 +117,7 @@ pub async fn run(options: Options, stop: CancellationToken) -> anyhow::Result<Su
     let places = Places { gateway: format!("http://{gateway_at}"), dashboard: format!("http://{page_at}") };
     (options.announce)(&places);
     let Places { gateway: at, dashboard } = places;
+    let recorded_from = epoch.clone();
     options.lines.write(&Line::Start { epoch, speed: options.speed, gateway: at, dashboard: Some(dashboard) });
     let tally = Arc::new(Mutex::new(Tally::new(clock, options.slo)?));
 
@@ -119,6 +125,7 @@ pub async fn run(options: Options, stop: CancellationToken) -> anyhow::Result<Su
     let background = CancellationToken::new();
     let tasks = TaskTracker::new();
     tasks.spawn(tasks::count(handle.subscribe(RECORDS), Arc::clone(&tally)));
+    let recorded = options.record.is_some().then(|| handle.subscribe(RECORDS));
     tasks.spawn(tasks::narrate(supervisor.events(), options.lines.clone(), clock, background.clone()));
     tasks.spawn(routing::follow(supervisor.clone(), handle.clone(), background.clone()));
     let pulse = Pulse {
@@ -141,6 +148,7 @@ pub async fn run(options: Options, stop: CancellationToken) -> anyhow::Result<Su
     let gateway_stop = CancellationToken::new();
     let serving = tokio::spawn(gateway.serve(gateway_listener, gateway_stop.clone().cancelled_owned()));
 
+    let (recording, writing) = begin_recording(options.record.as_deref(), &recorded_from, recorded)?.unzip();
     let scrape = ScrapeConfig { request_timeout: SCRAPE_TIMEOUT, ..ScrapeConfig::default() };
     let mut world = World {
         clock,
@@ -154,6 +162,7 @@ pub async fn run(options: Options, stop: CancellationToken) -> anyhow::Result<Su
         lines: options.lines.clone(),
         changes: BTreeMap::new(),
         rolls: Rolls::default(),
+        recording,
     };
     let account = Account { supervisor: supervisor.clone(), clock, tally: Arc::clone(&tally), view: view.clone() };
     let table = if options.table { Table::on_terminal() } else { None };
@@ -164,7 +173,7 @@ pub async fn run(options: Options, stop: CancellationToken) -> anyhow::Result<Su
     let running = Running { serving, stop: gateway_stop, load: over.load };
     ending::end(&world, running, &account, table.as_ref()).await;
     background.cancel();
-    drop((handle, world.gateway));
+    drop((handle, world.gateway, world.recording.take()));
     tasks.close();
     let _ = tokio::time::timeout(TASKS_TIMEOUT, tasks.wait()).await;
     let mut summary = tally.lock().unwrap_or_else(PoisonError::into_inner).summary(clock.now(), world.changes);
@@ -173,8 +182,23 @@ pub async fn run(options: Options, stop: CancellationToken) -> anyhow::Result<Su
         options.lines.write(&Line::Summary(summary.clone()));
     }
     finish_output(options.lines, table).await;
+    if let Some(writing) = writing {
+        tokio::task::spawn_blocking(move || writing.finish()).await?.context("the recording is not complete")?;
+    }
     over.result?;
     Ok(summary)
+}
+
+/// Begins the recording that was asked for.
+fn begin_recording(
+    path: Option<&Path>,
+    epoch: &str,
+    ended: Option<Receiver<Event>>,
+) -> anyhow::Result<Option<(Recording, Writing)>> {
+    let Some((path, ended)) = path.zip(ended) else { return Ok(None) };
+    let (recorder, writing) =
+        Recorder::create(path, epoch).with_context(|| format!("{}: cannot be written", path.display()))?;
+    Ok(Some((Recording::new(recorder, ended), writing)))
 }
 
 /// Gives the last lines their time, off the runtime: both wait for a reader.

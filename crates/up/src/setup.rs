@@ -73,6 +73,8 @@ pub struct GroupSetup {
 /// One autoscaler.
 #[derive(Debug, Clone)]
 pub struct AutoscalerSetup {
+    /// The manifest's object.
+    pub object: serde_json::Value,
     /// What the core is told.
     pub spec: Spec,
     /// The strategy's name.

@@ -54,6 +54,7 @@ pub(crate) async fn world(documents: &[String]) -> World {
         lines: Lines::default(),
         changes: BTreeMap::new(),
         rolls: Rolls::default(),
+        recording: None,
     };
     world.apply(setup).unwrap();
     world

@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::lines::{Line, Lines};
 use crate::observe::{Observer, Seen};
+use crate::recording::Recording;
 use crate::roll::Rolls;
 use crate::scale;
 use crate::setup::Setup;
@@ -30,6 +31,8 @@ pub(crate) struct World {
     pub(crate) changes: BTreeMap<String, u64>,
     /// Groups whose replicas are being replaced.
     pub(crate) rolls: Rolls,
+    /// Where it is written down.
+    pub(crate) recording: Option<Recording>,
 }
 
 impl World {
@@ -54,12 +57,19 @@ impl World {
         let now = self.clock.timestamp(at);
         if decide {
             self.fleet.set_pools(self.setup.pools(self.supervisor.gpu_count(), &self.gpus_held(&statuses)));
-            for (name, decision) in self.fleet.step(now, &seen.observation).targets {
+            let decided = self.fleet.step(now, &seen.observation).targets;
+            if let Some(recording) = &mut self.recording {
+                recording.turn(&self.setup, self.clock, at, &seen.observation, Some(&decided));
+            }
+            for (name, decision) in decided {
                 self.carry_out(at, &name, decision);
             }
             self.withdraw(at, &statuses, &snapshot);
         } else {
             self.fleet.record(now, &seen.observation);
+            if let Some(recording) = &mut self.recording {
+                recording.turn(&self.setup, self.clock, at, &seen.observation, None);
+            }
         }
         self.roll(&statuses);
         self.show(at, &seen, &statuses, &snapshot);

@@ -5,7 +5,7 @@ use crate::output;
 use crate::values::duration;
 use clap::builder::PossibleValuesParser;
 use indicatif::{ProgressBar, ProgressStyle};
-use simulator::compare::{Cell, Grid, Ran, Summary, run as run_grid, summaries};
+use simulator::compare::{Cell, Compared, Grid, Ran, Summary, run as run_grid, summaries};
 use simulator::policy::{NAMES, Named, POLICIES};
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -44,6 +44,9 @@ pub(crate) struct CompareArgs {
     /// Threads [default: as many as processors]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    /// Write a page with the scores and a plot of each policy's run of the first seed
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Print a JSON line for each cell, and the summary last
     #[arg(long)]
     json: bool,
@@ -73,15 +76,19 @@ pub(crate) fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
         knobs: args.knob.clone(),
         setup,
         max: args.scenario.max_replicas,
+        plots: args.report.is_some(),
     };
     let threads = args.threads.or_else(|| std::thread::available_parallelism().ok().map(Into::into)).unwrap_or(1);
     let bar = bar();
-    let cells = run_grid(&grid, threads, &|Ran { done, of }| {
+    let Compared { cells, runs } = run_grid(&grid, threads, &|Ran { done, of }| {
         bar.set_length(of as u64);
         bar.set_position(done as u64);
     })?;
     bar.finish_and_clear();
     let summary = summaries(&cells);
+    if let Some(path) = &args.report {
+        scenario::write_report(path, &summary, &cells, &runs)?;
+    }
     let text = if args.json { lines(&cells, &summary)? } else { table(&cells, &summary) };
     output::print(&text)?;
     Ok(ExitCode::SUCCESS)

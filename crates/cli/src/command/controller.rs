@@ -62,6 +62,9 @@ pub(crate) struct ControllerArgs {
     /// Ask for streamed lists, which servers have since Kubernetes 1.32
     #[arg(long)]
     streaming_lists: bool,
+    /// Write down what is observed and decided, for `decide --against`
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
     /// Serve the validating webhook here, at /validate
     #[arg(long, value_name = "ADDR", requires_all = ["webhook_certificate", "webhook_key"])]
     webhook: Option<SocketAddr>,
@@ -94,6 +97,7 @@ pub(crate) fn run(args: ControllerArgs) -> anyhow::Result<ExitCode> {
             metrics: args.metrics,
             deletion_cost: !args.no_deletion_cost,
             streaming_lists: args.streaming_lists,
+            record: args.record,
             webhook: args
                 .webhook
                 .zip(args.webhook_certificate.zip(args.webhook_key))

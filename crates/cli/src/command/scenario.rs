@@ -5,7 +5,8 @@ use crate::values::{duration, shape, share, slo};
 use anyhow::Context;
 use clap::builder::PossibleValuesParser;
 use engine_model::EngineSpec;
-use simulator::compare::Load;
+use simulator::compare::{Cell, Load, Summary};
+use simulator::report::{self, Run};
 use simulator::world::{ColdStart, Faults, Router, SIGMA, Setup};
 use std::path::{Path, PathBuf};
 use workload::score::Slo;
@@ -106,6 +107,12 @@ impl Scenario {
         anyhow::ensure!(!arrivals.is_empty(), "--shape {text}: no request arrives");
         Ok(Load { name: text.to_owned(), arrivals: arrivals.into(), length: load.length })
     }
+}
+
+/// Writes the page of a report.
+pub(crate) fn write_report(path: &Path, summary: &[Summary], cells: &[Cell], runs: &[Run]) -> anyhow::Result<()> {
+    std::fs::write(path, report::html(summary, cells, runs)?)
+        .with_context(|| format!("{}: cannot be written", path.display()))
 }
 
 /// The file's name without what says its form.

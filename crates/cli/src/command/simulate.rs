@@ -5,9 +5,11 @@ use crate::output::{self, Usage};
 use crate::values::duration;
 use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
+use simulator::compare::Cell;
 use simulator::demand::Demand;
 use simulator::oracle;
 use simulator::policy::{NAMES, Named, Product, Terms};
+use simulator::report::{Run, thinned};
 use simulator::world::{Outcome, Policy, Setup, Timeline, run as run_world};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -55,6 +57,9 @@ pub(crate) struct SimulateArgs {
     /// Write a point a tick and every change with its reason, as JSON
     #[arg(long, value_name = "FILE")]
     timeline: Option<PathBuf>,
+    /// Write a page with plots of the run, its decisions and their reasons
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Print one JSON line
     #[arg(long)]
     json: bool,
@@ -85,15 +90,27 @@ pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
         manifest(path, args.interval, &mut setup)?
     };
     setup.initial = count(demand.begins_with(60.0)).clamp(setup.min, setup.max);
-    let mut timeline = args.timeline.is_some().then(Timeline::default);
+    let mut timeline = (args.timeline.is_some() || args.report.is_some()).then(Timeline::default);
     let outcome = run_world(&setup, &load.arrivals, policy.as_mut(), timeline.as_mut())?;
-    if let Some((path, timeline)) = args.timeline.as_ref().zip(timeline) {
-        std::fs::write(path, serde_json::to_vec(&timeline)?)
+    if let Some((path, timeline)) = args.timeline.as_ref().zip(timeline.as_ref()) {
+        std::fs::write(path, serde_json::to_vec(timeline)?)
             .with_context(|| format!("{}: cannot be written", path.display()))?;
     }
     let mut line = line(&load.name, &setup, &name, &outcome);
     if args.oracle {
         compare(&mut line, &setup, &load.arrivals, demand, &outcome, hits)?;
+    }
+    if let Some((path, timeline)) = args.report.as_ref().zip(timeline) {
+        let run = Run {
+            trace: load.name.clone(),
+            engine: setup.engine.name.clone(),
+            cold_start: args.cold_start,
+            seed: args.seed,
+            policy: name.clone(),
+            knob: args.knob,
+            timeline: thinned(timeline),
+        };
+        scenario::write_report(path, &[], &[cell(&line, &run)], &[run])?;
     }
     let text = if args.json { format!("{}\n", Value::Object(line)) } else { table(&line) };
     output::print(&text)?;
@@ -140,6 +157,40 @@ fn line(trace: &str, setup: &Setup, policy: &str, outcome: &Outcome) -> Map<Stri
     }
 }
 
+/// The run as a report shows it.
+fn cell(line: &Map<String, Value>, run: &Run) -> Cell {
+    let number = |key: &str| line.get(key).and_then(Value::as_f64);
+    let count = |key: &str| line.get(key).and_then(Value::as_u64).unwrap_or(0);
+    let known = |key: &str| number(key).unwrap_or(0.0);
+    Cell {
+        trace: run.trace.clone(),
+        engine: run.engine.clone(),
+        cold_start: run.cold_start,
+        seed: run.seed,
+        policy: run.policy.clone(),
+        knob: run.knob,
+        reference: false,
+        requests: count("requests"),
+        attainment: known("attainment"),
+        target: known("target"),
+        attainable_max: known("attainableMax"),
+        gpu_hours: known("gpuHours"),
+        oracle_gpu_hours: known("oracleGpuHours"),
+        oracle_attainment: known("oracleAttainment"),
+        score: number("score"),
+        late_oracle_gpu_hours: known("lateOracleGpuHours"),
+        late_oracle_score: number("lateOracleScore"),
+        ttft_p50: known("ttftP50"),
+        ttft_p99: known("ttftP99"),
+        tpot_p50: known("tpotP50"),
+        tpot_p99: known("tpotP99"),
+        reversals_per_hour: known("reversalsPerHour"),
+        aborted: count("aborted"),
+        peak_replicas: u32::try_from(count("peakReplicas")).unwrap_or(u32::MAX),
+        wall_seconds: known("wallSeconds"),
+    }
+}
+
 /// Adds what the references came to.
 fn compare(
     line: &mut Map<String, Value>,
@@ -151,10 +202,11 @@ fn compare(
 ) -> anyhow::Result<()> {
     let ample = oracle::constant(setup, arrivals, setup.max)?.outcome.fates.attainment();
     let target = ample.min(0.99);
-    let best = oracle::oracle(setup, arrivals, &demand, target)?.outcome;
+    let constant = oracle::best_constant(setup, arrivals, setup.max, target)?;
+    let found = oracle::oracle(setup, arrivals, &demand, target, &constant)?;
     let fine = Demand::of(&setup.engine, setup.slo, arrivals, setup.length, 5.0, hits).unwrap_or(demand);
-    let (_, late) = oracle::late_oracle(setup, arrivals, &Arc::new(fine), best.gpu_hours, target, None)?;
-    let scored = ample >= 0.90;
+    let (_, late) = oracle::late_oracle(setup, arrivals, &Arc::new(fine), (&found, target), constant.count(), None)?;
+    let (best, scored) = (&found.outcome, ample >= 0.90);
     for (key, value) in [
         ("target", json!(target)),
         ("attainableMax", json!(ample)),

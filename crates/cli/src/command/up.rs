@@ -70,6 +70,9 @@ pub(crate) struct UpArgs {
     /// Keep the replicas' logs in this folder
     #[arg(long, value_name = "DIR")]
     log_dir: Option<PathBuf>,
+    /// Write down what is observed and decided, for `decide` and `simulate`
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
     /// Print JSON lines: start, decision, state, replica, warning, summary
     #[arg(long)]
     json: bool,
@@ -115,6 +118,7 @@ pub(crate) fn run(args: &UpArgs) -> anyhow::Result<ExitCode> {
         gateway: args.gateway,
         dashboard: args.dashboard,
         log_dir: args.log_dir.clone(),
+        record: args.record.clone(),
         lines,
         table: !args.json,
         announce: Box::new(move |place| {

@@ -28,6 +28,9 @@ pub struct Input {
     pub pools: Vec<PoolInput>,
     /// The observations, in time's order.
     pub ticks: Vec<Tick>,
+    /// Whether a world has recorded it: unwritten seconds are then a pause of the metrics, as they were there.
+    #[serde(skip)]
+    pub recorded: bool,
 }
 
 /// Flags of the controllers whose rules are followed.
@@ -176,6 +179,12 @@ pub struct Tick {
     /// The latest plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanInput>,
+    /// In a recording: the replicas that were decided then, by autoscaler.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub decided: BTreeMap<String, u32>,
+    /// In a recording: requests that ended since the tick before, as seconds of arrival, prompt tokens and answer tokens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arrivals: Vec<(f64, u32, u32)>,
 }
 
 /// One target at one tick.
@@ -270,6 +279,24 @@ pub struct PlanInput {
 }
 
 impl Tick {
+    /// A tick of a recording, without anything in it yet.
+    #[must_use]
+    pub fn recorded(at: f64, decide: bool) -> Self {
+        Self {
+            at,
+            decide,
+            replicas: None,
+            status_replicas: None,
+            pods: None,
+            external: BTreeMap::new(),
+            held: None,
+            targets: BTreeMap::new(),
+            plan: None,
+            decided: BTreeMap::new(),
+            arrivals: Vec::new(),
+        }
+    }
+
     /// The target of the lone autoscaler, where the tick describes one.
     #[must_use]
     pub fn lone_target(&self) -> Option<Target> {

@@ -100,3 +100,40 @@ fn readings(values: &Values) -> Vec<Reading> {
 fn reading(value: Option<f64>) -> Reading {
     value.map_or(Reading::Absent(Why::NotRead), Reading::load)
 }
+
+/// The wire form of what a world saw: [`target`] turns it back. What is not fresh is left out, since it decides nothing.
+#[must_use]
+pub fn wire(clock: Clock, seen: &TargetObservation) -> Target {
+    let seconds = |at: Timestamp| at.since(clock.epoch).as_secs();
+    let value = |reading: &Reading| match reading {
+        Reading::Fresh(value) => Some(*value),
+        Reading::Stale { .. } | Reading::Absent(_) => None,
+    };
+    let quantities = |given: &BTreeMap<String, i64>| {
+        given.iter().map(|(name, milli)| (name.clone(), QuantityInput::Text(format!("{milli}m")))).collect()
+    };
+    let pod = |pod: &CorePod| Pod {
+        name: pod.name.clone(),
+        phase: (pod.phase != Phase::Running).then_some(pod.phase),
+        ready: (pod.ready != Some(true)).then_some(pod.ready),
+        deleting: pod.deleting,
+        started_at: Some(pod.started_at.map(seconds)),
+        ready_at: Some(pod.ready_at.map(seconds)),
+        metrics: pod.metrics.iter().map(|(key, reading)| (key.clone(), value(reading))).collect(),
+        usage: quantities(&pod.usage),
+        usage_at: (!pod.usage.is_empty()).then(|| seconds(pod.usage_at)),
+        usage_window: (!pod.usage.is_empty()).then(|| pod.usage_window.as_secs()),
+        requests: quantities(&pod.requests),
+    };
+    Target {
+        replicas: seen.replicas,
+        status_replicas: seen.status_replicas,
+        pods: seen.pods.as_ref().map(|pods| pods.iter().map(pod).collect()),
+        external: seen
+            .external
+            .iter()
+            .map(|(key, readings)| (key.clone(), Values::Many(readings.iter().map(value).collect())))
+            .collect(),
+        held: seen.held,
+    }
+}

@@ -6,6 +6,7 @@ use super::output::Line;
 use crate::spec::{SpecError, to_spec};
 use autoscaler_api::{Diagnostic, PodAutoscaler};
 use autoscaler_core::fleet::{Member, Pool};
+use autoscaler_core::spec::{Gaps, Strategy};
 use autoscaler_core::state::{FleetState, History};
 use autoscaler_core::{Fleet, Observation, Plan, Span, Spec, Timestamp};
 
@@ -60,7 +61,7 @@ pub fn run(input: &Input, options: Options) -> Result<Outcome, DecideError> {
                 messages.iter().map(|message| format!("{path}.{message}")).collect::<Vec<_>>().join("\n"),
             )
         })?;
-        specs.push(spec);
+        specs.push(held(spec, input.recorded));
     }
     check_schedules(input, &specs)?;
     let names: Vec<String> = specs.iter().map(|spec| spec.name.clone()).collect();
@@ -74,6 +75,16 @@ pub fn run(input: &Input, options: Options) -> Result<Outcome, DecideError> {
     }
     let lines = ticks(input, clock, &mut fleet, names.first().filter(|_| lone), &names)?;
     Ok(Outcome { lines, state: fleet.state(), warnings })
+}
+
+/// Worlds take a gap in the metrics for a gap, and not for no load.
+fn held(mut spec: Spec, recorded: bool) -> Spec {
+    if let Strategy::Kpa(kpa) = &mut spec.strategy
+        && recorded
+    {
+        kpa.gaps = Gaps::Hold;
+    }
+    spec
 }
 
 fn ticks(

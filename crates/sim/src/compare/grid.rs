@@ -4,7 +4,8 @@ use super::cell::Cell;
 use crate::demand::Demand;
 use crate::oracle::{self, LateSetting, Reference};
 use crate::policy::{Named, ProductError, Terms};
-use crate::world::{Outcome, Setup, run as run_world};
+use crate::report::{Run, thinned};
+use crate::world::{Outcome, Setup, Timeline, run as run_world};
 use autoscaler_core::spec::Bounds;
 use engine_model::{EngineSpec, SpecError};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -41,6 +42,17 @@ pub struct Grid {
     pub setup: Setup,
     /// Most replicas; none takes three times what a constant count would need, so that the bound is no policy of its own.
     pub max: Option<u32>,
+    /// Whether the runs of the first seed are kept, to be plotted.
+    pub plots: bool,
+}
+
+/// What a grid came to.
+#[derive(Debug, Clone, Default)]
+pub struct Compared {
+    /// In the order of the grid.
+    pub cells: Vec<Cell>,
+    /// Where they were asked for.
+    pub runs: Vec<Run>,
 }
 
 /// Why a comparison cannot be run.
@@ -94,7 +106,7 @@ struct Pair {
 }
 
 /// Runs a grid on `threads` threads; cells come in the order of the grid.
-pub fn run(grid: &Grid, threads: usize, progress: &(dyn Fn(Ran) + Sync)) -> Result<Vec<Cell>, CompareError> {
+pub fn run(grid: &Grid, threads: usize, progress: &(dyn Fn(Ran) + Sync)) -> Result<Compared, CompareError> {
     let pairs: Vec<(usize, usize)> =
         (0..grid.loads.len()).flat_map(|load| (0..grid.engines.len()).map(move |engine| (load, engine))).collect();
     let runs = grid.policies.len() * grid.knobs.len() * grid.seeds.len();
@@ -108,11 +120,16 @@ pub fn run(grid: &Grid, threads: usize, progress: &(dyn Fn(Ran) + Sync)) -> Resu
     let jobs: Vec<(usize, f64)> =
         (0..pairs.len()).flat_map(|pair| grid.cold_starts.iter().map(move |cold| (pair, *cold))).collect();
     let weight = |(pair, _): &(usize, f64)| grid.loads[pairs[*pair].0].arrivals.len();
-    let cells = parallel(threads, &jobs, weight, |(pair, cold)| {
+    let found = parallel(threads, &jobs, weight, |(pair, cold)| {
         let (load, engine) = pairs[*pair];
         made[*pair].cells(grid, &grid.loads[load], &grid.engines[engine], *cold, &advance)
     })?;
-    Ok(cells.into_iter().flatten().collect())
+    let mut compared = Compared::default();
+    for Compared { cells, runs } in found {
+        compared.cells.extend(cells);
+        compared.runs.extend(runs);
+    }
+    Ok(compared)
 }
 
 /// Does every job on some thread, the heaviest first; answers come in the jobs' order.
@@ -175,18 +192,19 @@ impl Pair {
         engine: &EngineSpec,
         cold: f64,
         advance: &(dyn Fn() + Sync),
-    ) -> Result<Vec<Cell>, CompareError> {
+    ) -> Result<Compared, CompareError> {
         let mut setup = self.setup.clone();
         setup.cold_start.median = cold;
         let arrivals = &load.arrivals;
-        let oracle = oracle::oracle(&setup, arrivals, &self.demand, self.target)?;
+        let oracle = oracle::oracle(&setup, arrivals, &self.demand, self.target, &self.best)?;
         let hours = oracle.outcome.gpu_hours;
         let scored = self.attainable >= SCORED;
-        let mut cells = Vec::new();
+        let (mut cells, mut runs) = (Vec::new(), Vec::new());
         let mut near: Option<LateSetting> = None;
-        for seed in &grid.seeds {
+        for (at, seed) in grid.seeds.iter().enumerate() {
             setup.seed = *seed;
-            let (setting, late) = oracle::late_oracle(&setup, arrivals, &self.late, hours, self.target, near)?;
+            let aim = (&oracle, self.target);
+            let (setting, late) = oracle::late_oracle(&setup, arrivals, &self.late, aim, self.best.count(), near)?;
             near = Some(setting);
             let score = |outcome: &Outcome| scored.then(|| oracle::score(outcome, hours, self.target));
             let cell = |policy: &str, knob: f64, reference: bool, outcome: &Outcome| {
@@ -228,13 +246,23 @@ impl Pair {
             for policy in &grid.policies {
                 for knob in &grid.knobs {
                     let mut built = policy.build(&self.terms, *knob)?;
-                    let outcome = run_world(&setup, arrivals, built.as_mut(), None)?;
+                    let mut timeline = (grid.plots && at == 0).then(Timeline::default);
+                    let outcome = run_world(&setup, arrivals, built.as_mut(), timeline.as_mut())?;
                     cells.push(cell(policy.name, *knob, false, &outcome));
+                    runs.extend(timeline.map(|timeline| Run {
+                        trace: load.name.clone(),
+                        engine: engine.name.clone(),
+                        cold_start: cold,
+                        seed: *seed,
+                        policy: policy.name.to_owned(),
+                        knob: *knob,
+                        timeline: thinned(timeline),
+                    }));
                     advance();
                 }
             }
         }
-        Ok(cells)
+        Ok(Compared { cells, runs })
     }
 }
 

@@ -5,5 +5,5 @@ mod grid;
 mod summary;
 
 pub use cell::Cell;
-pub use grid::{CompareError, Grid, Load, Ran, run};
+pub use grid::{CompareError, Compared, Grid, Load, Ran, run};
 pub use summary::{Summary, summaries};

@@ -5,10 +5,11 @@ use autoscaler_api::resolved::SourceKind as ApiKind;
 use autoscaler_api::{PodAutoscaler, resolve};
 use autoscaler_core::observe::Pod;
 use autoscaler_core::spec::{Gaps, Strategy};
-use autoscaler_core::{Fleet, Observation, Phase, Reading, Span, TargetObservation, Timestamp, Why};
+use autoscaler_core::{Fleet, Observation, Phase, Reading, Span, TargetDecision, TargetObservation, Timestamp, Why};
 use autoscaler_runtime::decide::input::Settings;
 use autoscaler_runtime::spec::of_resolved;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 /// Why a manifest cannot be simulated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -65,7 +66,7 @@ pub struct Product {
     scrapes: Option<f64>,
     /// Counters at the look before, for rates.
     before: BTreeMap<String, Metrics>,
-    why: String,
+    last: Option<TargetDecision>,
 }
 
 /// Knative's windows want a sample a second.
@@ -107,7 +108,7 @@ impl Product {
             samples,
             scrapes: None,
             before: BTreeMap::new(),
-            why: String::new(),
+            last: None,
         })
     }
 
@@ -197,11 +198,19 @@ impl Policy for Product {
         let observation = self.observe(seen);
         let decision = self.fleet.step(Timestamp::from_secs(seen.now), &observation).targets.remove(&self.name);
         let Some(decision) = decision else { return seen.wanted };
-        self.why = decision.reason;
-        decision.desired
+        let desired = decision.desired;
+        self.last = Some(decision);
+        desired
     }
 
+    /// The reason, and below it the trail's steps that changed something.
     fn why(&self) -> String {
-        self.why.clone()
+        let Some(decision) = &self.last else { return String::new() };
+        let mut text = decision.reason.clone();
+        for step in decision.trail.iter().filter(|step| step.before != step.after) {
+            let count = |count: Option<u32>| count.map_or_else(|| "–".to_owned(), |count| count.to_string());
+            let _ = write!(text, "\n{} → {}  {}", count(step.before), count(step.after), step.detail);
+        }
+        text
     }
 }

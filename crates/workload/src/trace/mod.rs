@@ -1,7 +1,8 @@
-//! Traces of real requests: CSV, CSV.gz and Mooncake's JSONL, read one arrival at a time.
+//! Traces of real requests: CSV, CSV.gz, Mooncake's JSONL, and recordings of the product, read one arrival at a time.
 
 mod csv_form;
 mod mooncake;
+mod recording;
 
 use crate::Arrival;
 use flate2::read::MultiGzDecoder;
@@ -65,9 +66,10 @@ impl Trace {
             Some(inner) => (inner, Box::new(MultiGzDecoder::new(BufReader::new(file)))),
             None => (&name, Box::new(file)),
         };
-        let reader = BufReader::with_capacity(1 << 16, reader);
+        let mut reader = BufReader::with_capacity(1 << 16, reader);
         let extension = Path::new(name).extension().and_then(std::ffi::OsStr::to_str);
         let lines: Box<dyn Iterator<Item = _> + Send> = match extension {
+            Some("jsonl") if recording::is_one(&mut reader) => Box::new(recording::arrivals(path, reader)?),
             Some("jsonl") => Box::new(mooncake::arrivals(path.to_owned(), reader)),
             Some("csv") => Box::new(csv_form::arrivals(path.to_owned(), reader)?),
             _ => {

@@ -1,0 +1,123 @@
+//! `simulate` and `compare`: what they print is relied on from outside.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "all of it is test code")]
+
+mod common;
+
+use common::{in_repository, run};
+use serde_json::Value;
+
+const LOAD: &str = "burst:base=2,peak=7,every=300s,for=60s,input=700,output=110";
+
+/// The fields of a cell, in their order.
+const CELL: [&str; 21] = [
+    "trace",
+    "engine",
+    "coldStart",
+    "seed",
+    "policy",
+    "requests",
+    "attainment",
+    "gpuHours",
+    "oracleGpuHours",
+    "oracleAttainment",
+    "score",
+    "lateOracleGpuHours",
+    "ttftP50",
+    "ttftP99",
+    "tpotP50",
+    "tpotP99",
+    "reversalsPerHour",
+    "aborted",
+    "peakReplicas",
+    "wallSeconds",
+    "target",
+];
+
+#[test]
+fn a_manifest_is_simulated_by_the_products_own_code() {
+    let sample = in_repository("config/samples/apa.yaml");
+    let arguments = ["simulate", sample.to_str().unwrap(), "--shape", LOAD, "--for", "20m", "--json"];
+    let plain = run(&arguments).good().lines();
+    assert_eq!(plain.len(), 1);
+    assert!(plain[0].get("score").is_none() && plain[0]["requests"].as_u64() > Some(1000), "{plain:?}");
+    let with_oracle = run(&[&arguments[..], &["--oracle"]].concat()).good().lines();
+    let line = &with_oracle[0];
+    for field in CELL {
+        assert!(line.get(field).is_some(), "{field} is missing: {line}");
+    }
+    assert!(line["oracleAttainment"].as_f64() >= line["target"].as_f64(), "{line}");
+    let timeless = |line: &Value| {
+        let mut line = line.clone();
+        line.as_object_mut().unwrap().remove("wallSeconds");
+        line
+    };
+    let again = run(&arguments).good().lines();
+    assert_eq!(timeless(&plain[0]), timeless(&again[0]), "the same seed");
+}
+
+#[test]
+fn a_comparison_has_a_line_a_cell_and_a_summary() {
+    let arguments = [
+        "compare",
+        "--shape",
+        LOAD,
+        "--for",
+        "15m",
+        "--policies",
+        "kpa,apa",
+        "--cold-start",
+        "30s,120s",
+        "--seed",
+        "1,2",
+    ];
+    let lines = run(&[&arguments[..], &["--json", "--threads", "2"]].concat()).good().lines();
+    let (summary, cells) = lines.split_last().unwrap();
+    // Four references and two policies, twice two times.
+    assert_eq!(cells.len(), 24);
+    for (cell, field) in cells.iter().flat_map(|cell| CELL.map(|field| (cell, field))) {
+        assert!(cell.get(field).is_some(), "{field} is missing: {cell}");
+    }
+    let summary = summary["summary"].as_array().unwrap();
+    assert_eq!(summary.len(), 6);
+    for line in summary {
+        for field in ["policy", "score", "worst", "cellsAtTarget", "cells"] {
+            assert!(line.get(field).is_some(), "{field} is missing: {line}");
+        }
+        let policy = line["policy"].as_str().unwrap();
+        let reference = !["kpa", "apa"].contains(&policy);
+        assert_eq!(line.get("reference"), reference.then_some(&Value::Bool(true)), "{policy}");
+    }
+    let table = run(&arguments).good().stdout;
+    assert!(table.contains("SUMMARY") && table.contains("late-oracle *"), "{table}");
+}
+
+#[test]
+fn a_report_is_one_page_with_everything_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("report.html");
+    let path = page.to_str().unwrap();
+    run(&["compare", "--shape", LOAD, "--for", "10m", "--policies", "kpa", "--report", path]).good();
+    let text = std::fs::read_to_string(&page).unwrap();
+    assert!(text.contains("\"lateOracleGpuHours\"") && text.contains("\"points\":[{"), "{}", text.len());
+    assert!(!text.contains("http://") || !text.contains("<script src"), "it needs nothing else");
+    run(&["simulate", "--policy", "apa", "--shape", LOAD, "--for", "10m", "--report", path]).good();
+    assert!(std::fs::read_to_string(&page).unwrap().contains("\"changes\":[{"));
+}
+
+#[test]
+fn what_cannot_be_simulated_is_said() {
+    let external = in_repository("config/samples/external.yaml");
+    let shape = ["--shape", "poisson:rate=2", "--for", "5m"];
+    let of = |first: &[&str]| run(&[&["simulate"], first, &shape].concat());
+    of(&[external.to_str().unwrap()]).refused(2, &["several PodAutoscalers"]);
+    of(&["--policy", "nonsense"]).refused(2, &["hpa-kv"]);
+    of(&["--policy", "kpa", "--engine", "abacus"]).refused(2, &["neither a file nor a built-in engine"]);
+    run(&["simulate", "--policy", "kpa", "--trace", "nowhere.csv"]).refused(1, &["nowhere.csv"]);
+    let manifest = "apiVersion: autoscaling.aibrix.ai/v1alpha1\nkind: PodAutoscaler\nmetadata: {name: a}\nspec:\n  scalingStrategy: APA\n  maxReplicas: 3\n  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: a}\n  metricsSources:\n    - {metricSourceType: pod, protocolType: http, port: \"80\", path: /m, targetMetric: moon_phase, targetValue: \"1\"}\n";
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.yaml");
+    std::fs::write(&file, manifest).unwrap();
+    of(&[file.to_str().unwrap()])
+        .refused(1, &["spec.metricsSources[0].targetMetric: moon_phase", "num_requests_running"]);
+}
