@@ -90,6 +90,11 @@ impl Write for Stdout {
     }
 }
 
+/// As YAML.
+pub(crate) fn yaml(value: &serde_json::Value) -> anyhow::Result<String> {
+    serde_saphyr::to_string(value).context("cannot be written as YAML")
+}
+
 /// Writes a line to standard error for people.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");

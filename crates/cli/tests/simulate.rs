@@ -121,3 +121,18 @@ fn what_cannot_be_simulated_is_said() {
     of(&[file.to_str().unwrap()])
         .refused(1, &["spec.metricsSources[0].targetMetric: moon_phase", "num_requests_running"]);
 }
+
+#[test]
+fn tuning_prints_a_manifest_that_is_valid_and_no_worse() {
+    let arguments = ["compare", "--tune", "kpa", "--shape", LOAD, "--for", "30m", "--cold-start", "30s"];
+    let tuned = run(&[&arguments[..], &["--json"]].concat()).good().lines().remove(0);
+    let number = |field: &str| tuned[field].as_f64().unwrap();
+    assert!(number("score") <= number("beganWith") && number("tried") > 10.0, "{tuned}");
+    assert!(tuned.get("heldBack").is_some() && tuned.get("heldBackBeganWith").is_some(), "{tuned}");
+    let manifest = run(&arguments).good().stdout;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tuned.yaml");
+    std::fs::write(&file, manifest).unwrap();
+    run(&["check", file.to_str().unwrap()]).good();
+    run(&["compare", "--tune", "wva"]).refused(2, &["allowed: hpa-kv, hpa-waiting, kpa, apa"]);
+}

@@ -9,4 +9,5 @@ pub mod demand;
 pub mod oracle;
 pub mod policy;
 pub mod report;
+pub mod tune;
 pub mod world;

@@ -3,12 +3,18 @@
 use super::scenario::{self, Scenario};
 use crate::output;
 use crate::values::duration;
+use anyhow::{Context, bail};
+use autoscaler_core::spec::Bounds;
 use clap::builder::PossibleValuesParser;
+use engine_model::EngineSpec;
 use indicatif::{ProgressBar, ProgressStyle};
-use simulator::compare::{Cell, Compared, Grid, Ran, Summary, run as run_grid, summaries};
+use simulator::compare::{Cell, Compared, Grid, Load, Ran, Summary, run as run_grid, summaries};
+use simulator::demand;
 use simulator::policy::{NAMES, Named, POLICIES};
+use simulator::tune::Ground;
+use simulator::world::Router;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
@@ -20,7 +26,8 @@ whose SLO no capacity can keep are reported and not scored. The same seeds give 
 Examples:
   aibrix-autoscaler compare
   aibrix-autoscaler compare --trace azure.csv.gz --engine l4-8b,a100-70b-tp4 --cold-start 30s,120s,300s --seed 1,2,3
-  aibrix-autoscaler compare --policies kpa,apa --knob 0.6,0.8,1,1.25 --json"
+  aibrix-autoscaler compare --policies kpa,apa --knob 0.6,0.8,1,1.25 --json
+  aibrix-autoscaler compare --tune kpa --trace azure.csv.gz       the manifest whose settings score best"
 )]
 pub(crate) struct CompareArgs {
     /// Traces: CSV or CSV.gz with t,input_tokens,output_tokens, or Mooncake's JSONL
@@ -41,6 +48,10 @@ pub(crate) struct CompareArgs {
     /// Settings of each policy's knob: above 1 fuller and cheaper, below 1 safer
     #[arg(long, value_name = "FACTOR", value_delimiter = ',', default_value = "1")]
     knob: Vec<f64>,
+    /// Search the settings of a policy of ours (hpa-kv, hpa-waiting, kpa, apa) or of a manifest, on the first 70 % of each
+    /// trace, and print the manifest that wins, with its score on the rest
+    #[arg(long, value_name = "NAME|FILE", conflicts_with_all = ["policies", "knob", "report"])]
+    tune: Option<String>,
     /// Threads [default: as many as processors]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -60,6 +71,9 @@ pub(crate) fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
     if loads.is_empty() {
         loads.push(args.scenario.synthetic(1)?);
     }
+    if let Some(what) = &args.tune {
+        return tune(args, what, loads, engines);
+    }
     let policies: Vec<Named> = if args.policies.is_empty() {
         POLICIES.to_vec()
     } else {
@@ -78,7 +92,7 @@ pub(crate) fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
         max: args.scenario.max_replicas,
         plots: args.report.is_some(),
     };
-    let threads = args.threads.or_else(|| std::thread::available_parallelism().ok().map(Into::into)).unwrap_or(1);
+    let threads = threads(args);
     let bar = bar();
     let Compared { cells, runs } = run_grid(&grid, threads, &|Ran { done, of }| {
         bar.set_length(of as u64);
@@ -90,6 +104,59 @@ pub(crate) fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
         scenario::write_report(path, &summary, &cells, &runs)?;
     }
     let text = if args.json { lines(&cells, &summary)? } else { table(&cells, &summary) };
+    output::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn threads(args: &CompareArgs) -> usize {
+    args.threads.or_else(|| std::thread::available_parallelism().ok().map(Into::into)).unwrap_or(1)
+}
+
+/// Searches settings.
+fn tune(args: &CompareArgs, what: &str, loads: Vec<Load>, engines: Vec<EngineSpec>) -> anyhow::Result<ExitCode> {
+    let (Some(first), Some(load)) = (engines.first().cloned(), loads.first()) else { bail!("no engine or no load") };
+    let setup = args.scenario.setup(first.clone(), 0.0, 0, f64::INFINITY);
+    let (manifest, interval) = if let Some(named) = Named::find(what) {
+        let mix = demand::mix(&load.arrivals, setup.router == Router::PrefixAware);
+        let capacity = demand::capacity(&first, setup.slo, mix)
+            .with_context(|| format!("{} can serve nothing of {}", first.name, load.name))?;
+        let bounds = Bounds { min: setup.min, max: args.scenario.max_replicas.unwrap_or(10).max(setup.min) };
+        let ours = named.manifest(&capacity, bounds, 1.0);
+        ours.ok_or_else(|| {
+            output::Usage(format!("--tune {what}: has no manifest; allowed: hpa-kv, hpa-waiting, kpa, apa"))
+        })?
+    } else {
+        (serde_json::to_value(super::simulate::one_autoscaler(Path::new(what))?)?, 5.0)
+    };
+    let ground = Ground {
+        loads,
+        engines,
+        cold_starts: args.cold_start.clone(),
+        seeds: args.seed.clone(),
+        setup,
+        max: args.scenario.max_replicas,
+        interval,
+    };
+    let bar = ProgressBar::new_spinner();
+    let tuned = simulator::tune::tune(&manifest, &ground, threads(args), &|tried| {
+        bar.set_message(format!("{tried} manifests tried"));
+        bar.tick();
+    })?;
+    bar.finish_and_clear();
+    if args.json {
+        output::print(&format!("{}\n", serde_json::to_string(&tuned)?))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let score = |score: Option<f64>| score.map_or_else(|| "not scored".to_owned(), |score| format!("{score:.3}"));
+    let text = format!(
+        "# score {:.3} after {:.3}, on the first 70 % of each trace; on the rest {} after {}; {} manifests tried\n{}",
+        tuned.score,
+        tuned.began_with,
+        score(tuned.held_back),
+        score(tuned.held_back_began_with),
+        tuned.tried,
+        output::yaml(&tuned.manifest)?
+    );
     output::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,6 +4,7 @@ use super::scenario::{self, Scenario};
 use crate::output::{self, Usage};
 use crate::values::duration;
 use anyhow::{Context, bail};
+use autoscaler_api::PodAutoscaler;
 use serde_json::{Map, Value, json};
 use simulator::compare::Cell;
 use simulator::demand::Demand;
@@ -119,6 +120,16 @@ pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
 
 /// The manifest's policy; its bounds are those of the run.
 fn manifest(path: &Path, interval: f64, setup: &mut Setup) -> anyhow::Result<(String, Box<dyn Policy>)> {
+    let object = one_autoscaler(path)?;
+    let file = super::name_of(path);
+    let resolved = autoscaler_api::resolve(&object).map_err(|_| anyhow::anyhow!("{file}: not valid"))?;
+    (setup.min, setup.max) = (resolved.bounds.min, resolved.bounds.max);
+    let policy = Product::new(&object, interval.max(0.1)).with_context(|| file.clone())?;
+    Ok((resolved.name.clone(), Box::new(policy)))
+}
+
+/// The one PodAutoscaler of a manifest.
+pub(super) fn one_autoscaler(path: &Path) -> anyhow::Result<PodAutoscaler> {
     let file = super::name_of(path);
     let text = super::read_text(path)?;
     let mut manifest = autoscaler_api::read(&file, &text);
@@ -130,15 +141,11 @@ fn manifest(path: &Path, interval: f64, setup: &mut Setup) -> anyhow::Result<(St
     for finding in &manifest.findings {
         output::note(&finding.to_string());
     }
-    let object = match manifest.autoscalers.pop() {
-        Some(object) if manifest.autoscalers.is_empty() => object,
-        Some(_) => return Err(Usage(format!("{file}: several PodAutoscalers; one is simulated")).into()),
+    match manifest.autoscalers.pop() {
+        Some(object) if manifest.autoscalers.is_empty() => Ok(object),
+        Some(_) => Err(Usage(format!("{file}: several PodAutoscalers; one is simulated")).into()),
         None => bail!("{file}: no PodAutoscaler"),
-    };
-    let resolved = autoscaler_api::resolve(&object).map_err(|_| anyhow::anyhow!("{file}: not valid"))?;
-    (setup.min, setup.max) = (resolved.bounds.min, resolved.bounds.max);
-    let policy = Product::new(&object, interval.max(0.1)).with_context(|| file.clone())?;
-    Ok((resolved.name.clone(), Box::new(policy)))
+    }
 }
 
 fn line(trace: &str, setup: &Setup, policy: &str, outcome: &Outcome) -> Map<String, Value> {

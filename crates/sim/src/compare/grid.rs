@@ -64,6 +64,9 @@ pub enum CompareError {
     /// A policy's.
     #[error("policy: {0}")]
     Policy(#[from] ProductError),
+    /// A search without anything to be scored on.
+    #[error("nothing can be scored: the SLO is beyond reach of any capacity on every trace and engine")]
+    Unscored,
     /// An engine that can serve nothing of a trace.
     #[error("{engine} can serve nothing of {load}: no request fits its context and its KV cache")]
     Nothing {
@@ -94,15 +97,15 @@ const SCHEDULE_STEP: f64 = 10.0;
 const LATE_STEP: f64 = 5.0;
 
 /// A trace on an engine: what all start-up times share.
-struct Pair {
-    setup: Setup,
+pub(crate) struct Pair {
+    pub(crate) setup: Setup,
     demand: Demand,
     late: Arc<Demand>,
     terms: Terms,
     peak: Reference,
     best: Reference,
     attainable: f64,
-    target: f64,
+    pub(crate) target: f64,
 }
 
 /// Runs a grid on `threads` threads; cells come in the order of the grid.
@@ -115,7 +118,7 @@ pub fn run(grid: &Grid, threads: usize, progress: &(dyn Fn(Ran) + Sync)) -> Resu
     let advance = || progress(Ran { done: done.fetch_add(1, Ordering::Relaxed) + 1, of });
     let weight = |(load, _): &(usize, usize)| grid.loads[*load].arrivals.len();
     let made = parallel(threads, &pairs, weight, |(load, engine)| {
-        Pair::new(grid, &grid.loads[*load], &grid.engines[*engine])
+        Pair::new(&grid.setup, grid.max, &grid.loads[*load], &grid.engines[*engine])
     })?;
     let jobs: Vec<(usize, f64)> =
         (0..pairs.len()).flat_map(|pair| grid.cold_starts.iter().map(move |cold| (pair, *cold))).collect();
@@ -133,7 +136,7 @@ pub fn run(grid: &Grid, threads: usize, progress: &(dyn Fn(Ran) + Sync)) -> Resu
 }
 
 /// Does every job on some thread, the heaviest first; answers come in the jobs' order.
-fn parallel<J: Sync, T: Send>(
+pub(crate) fn parallel<J: Sync, T: Send>(
     threads: usize,
     jobs: &[J],
     weight: impl Fn(&J) -> usize,
@@ -157,22 +160,27 @@ fn parallel<J: Sync, T: Send>(
 }
 
 impl Pair {
-    fn new(grid: &Grid, load: &Load, engine: &EngineSpec) -> Result<Self, CompareError> {
-        let hits = grid.setup.router == crate::world::Router::PrefixAware;
+    pub(crate) fn new(
+        common: &Setup,
+        max: Option<u32>,
+        load: &Load,
+        engine: &EngineSpec,
+    ) -> Result<Self, CompareError> {
+        let hits = common.router == crate::world::Router::PrefixAware;
         let demand = |step| {
             let nothing = || CompareError::Nothing { engine: engine.name.clone(), load: load.name.clone() };
-            Demand::of(engine, grid.setup.slo, &load.arrivals, load.length, step, hits).ok_or_else(nothing)
+            Demand::of(engine, common.slo, &load.arrivals, load.length, step, hits).ok_or_else(nothing)
         };
         let (schedule, late) = (demand(SCHEDULE_STEP)?, demand(LATE_STEP)?);
         let count = |work: f64| whole((work / UTILIZATION).ceil()).max(1);
         let peak = count(schedule.peak());
-        let max = grid.max.unwrap_or(3 * peak + 2);
+        let max = max.unwrap_or(3 * peak + 2);
         let mut setup = Setup {
             engine: engine.clone(),
             length: load.length,
-            warmup: grid.setup.warmup.min(load.length / 4.0),
+            warmup: common.warmup.min(load.length / 4.0),
             max,
-            ..grid.setup.clone()
+            ..common.clone()
         };
         setup.initial = count(schedule.begins_with(60.0)).clamp(setup.min, max);
         let bounds = Bounds { min: setup.min, max };
@@ -183,6 +191,16 @@ impl Pair {
         let best = oracle::best_constant(&setup, &load.arrivals, max, target)?;
         let peak = oracle::constant(&setup, &load.arrivals, peak)?;
         Ok(Self { setup, demand: schedule, late: Arc::new(late), terms, peak, best, attainable, target })
+    }
+
+    /// The oracle at this pair's start-up time.
+    pub(crate) fn oracle(&self, load: &Load) -> Result<Reference, CompareError> {
+        Ok(oracle::oracle(&self.setup, &load.arrivals, &self.demand, self.target, &self.best)?)
+    }
+
+    /// Whether some capacity keeps the SLO.
+    pub(crate) fn is_scored(&self) -> bool {
+        self.attainable >= SCORED
     }
 
     fn cells(
@@ -198,7 +216,7 @@ impl Pair {
         let arrivals = &load.arrivals;
         let oracle = oracle::oracle(&setup, arrivals, &self.demand, self.target, &self.best)?;
         let hours = oracle.outcome.gpu_hours;
-        let scored = self.attainable >= SCORED;
+        let scored = self.is_scored();
         let (mut cells, mut runs) = (Vec::new(), Vec::new());
         let mut near: Option<LateSetting> = None;
         for (at, seed) in grid.seeds.iter().enumerate() {

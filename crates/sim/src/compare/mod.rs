@@ -6,4 +6,5 @@ mod summary;
 
 pub use cell::Cell;
 pub use grid::{CompareError, Compared, Grid, Load, Ran, run};
+pub(crate) use grid::{Pair, parallel};
 pub use summary::{Summary, summaries};

@@ -5,10 +5,9 @@ use super::llmd::{SloAware, TokenAware};
 use super::product::{Product, ProductError};
 use super::wva::Saturation;
 use crate::world::Policy;
-use autoscaler_api::PodAutoscaler;
 use autoscaler_core::spec::Bounds;
 use engine_model::{Capacity, EngineSpec};
-use serde_json::json;
+use serde_json::{Value, json};
 use workload::score::Slo;
 
 /// What a policy is set up for.
@@ -25,7 +24,7 @@ pub struct Terms {
 }
 
 /// A policy that `compare` knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Named {
     /// Its name on the command line.
     pub name: &'static str,
@@ -34,24 +33,61 @@ pub struct Named {
     kind: Kind,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
-    HpaKv,
-    HpaWaiting,
-    Kpa,
-    Apa,
+    /// A manifest for the product's own code.
+    Ours {
+        strategy: &'static str,
+        metric: &'static str,
+        target: Target,
+        interval: f64,
+    },
     SloAware,
     TokenAware,
     Saturation,
     Planner,
 }
 
+/// A manifest's target.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Target {
+    /// As it is.
+    Is(f64),
+    /// As a share of the requests that a replica carries within the SLO.
+    OfBatch(f64),
+}
+
+/// HPA's sync period, and Prometheus' scrape interval: an HPA reads engines by an adapter.
+const SYNC: f64 = 15.0;
+/// The controller's tick.
+const TICK: f64 = 5.0;
+
+const fn ours(strategy: &'static str, metric: &'static str, target: Target, interval: f64) -> Kind {
+    Kind::Ours { strategy, metric, target, interval }
+}
+
 /// All of them.
 pub const POLICIES: [Named; 8] = [
-    Named { name: "hpa-kv", about: "HPA, KV cache use at 80 %", kind: Kind::HpaKv },
-    Named { name: "hpa-waiting", about: "HPA, five waiting requests a replica", kind: Kind::HpaWaiting },
-    Named { name: "kpa", about: "KPA, 70 % of the requests that a replica carries within the SLO", kind: Kind::Kpa },
-    Named { name: "apa", about: "APA, KV cache use at 50 %, as in AIBrix's samples", kind: Kind::Apa },
+    Named {
+        name: "hpa-kv",
+        about: "HPA, KV cache use at 80 %",
+        kind: ours("HPA", "kv_cache_usage_perc", Target::Is(0.8), SYNC),
+    },
+    Named {
+        name: "hpa-waiting",
+        about: "HPA, five waiting requests a replica",
+        kind: ours("HPA", "num_requests_waiting", Target::Is(5.0), SYNC),
+    },
+    Named {
+        name: "kpa",
+        about: "KPA, 70 % of the requests that a replica carries within the SLO",
+        kind: ours("KPA", "request_count", Target::OfBatch(0.7), TICK),
+    },
+    Named {
+        name: "apa",
+        about: "APA, KV cache use at 50 %, as in AIBrix's samples",
+        kind: ours("APA", "kv_cache_usage_perc", Target::Is(0.5), TICK),
+    },
     Named { name: "llmd-slo", about: "llm-d's SLO-aware recipe for KEDA", kind: Kind::SloAware },
     Named { name: "llmd-token", about: "llm-d's token-aware recipe for KEDA", kind: Kind::TokenAware },
     Named { name: "wva", about: "the saturation rule of llm-d's workload-variant-autoscaler", kind: Kind::Saturation },
@@ -73,11 +109,6 @@ pub const NAMES: [&str; POLICIES.len()] = {
     names
 };
 
-/// HPA's sync period, and Prometheus' scrape interval: an HPA reads engines by an adapter.
-const SYNC: f64 = 15.0;
-/// The controller's tick.
-const TICK: f64 = 5.0;
-
 impl Named {
     /// The policy called `name`.
     #[must_use]
@@ -85,19 +116,28 @@ impl Named {
         POLICIES.into_iter().find(|policy| policy.name == name)
     }
 
+    /// Its manifest, where it is ours, with the target that it has for a capacity; and the seconds between its decisions.
+    #[must_use]
+    pub fn manifest(self, capacity: &Capacity, bounds: Bounds, knob: f64) -> Option<(Value, f64)> {
+        let Kind::Ours { strategy, metric, target, interval } = self.kind else { return None };
+        let target = match target {
+            Target::Is(target) => target,
+            Target::OfBatch(share) => share * capacity.at.batch,
+        };
+        Some((manifest(strategy, metric, target * knob, bounds), interval))
+    }
+
     /// Sets it up.
     pub fn build(self, terms: &Terms, knob: f64) -> Result<Box<dyn Policy>, ProductError> {
         let bounds = terms.bounds;
-        let product = |strategy: &str, metric: &str, target: f64| {
-            let object = manifest(strategy, metric, target * knob, bounds)?;
-            Product::new(&object, if strategy == "HPA" { SYNC } else { TICK })
-        };
         Ok(match self.kind {
-            Kind::HpaKv => Box::new(product("HPA", "kv_cache_usage_perc", 0.8)?.by_prometheus(SYNC)),
-            Kind::HpaWaiting => Box::new(product("HPA", "num_requests_waiting", 5.0)?.by_prometheus(SYNC)),
-            // Knative's default utilization of what a container is said to carry.
-            Kind::Kpa => Box::new(product("KPA", "request_count", 0.7 * terms.capacity.at.batch)?),
-            Kind::Apa => Box::new(product("APA", "kv_cache_usage_perc", 0.5)?),
+            Kind::Ours { strategy, .. } => {
+                let (manifest, interval) = self.manifest(&terms.capacity, bounds, knob).unwrap_or_default();
+                let object =
+                    serde_json::from_value(manifest).map_err(|error| ProductError::Manifest(error.to_string()))?;
+                let product = Product::new(&object, interval)?;
+                Box::new(if strategy == "HPA" { product.by_prometheus(SYNC) } else { product })
+            }
             Kind::SloAware => Box::new(SloAware::new(bounds, terms.slo, knob)),
             Kind::TokenAware => Box::new(TokenAware::new(bounds, 1.0 / terms.capacity.per_input, knob)),
             Kind::Saturation => Box::new(Saturation::new(knob)),
@@ -106,13 +146,12 @@ impl Named {
     }
 }
 
-fn manifest(strategy: &str, metric: &str, target: f64, bounds: Bounds) -> Result<PodAutoscaler, ProductError> {
-    let object = json!({
+fn manifest(strategy: &str, metric: &str, target: f64, bounds: Bounds) -> Value {
+    json!({
         "apiVersion": "autoscaling.aibrix.ai/v1alpha1", "kind": "PodAutoscaler", "metadata": {"name": "simulated"},
         "spec": {"scalingStrategy": strategy, "minReplicas": bounds.min, "maxReplicas": bounds.max,
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "simulated"},
             "metricsSources": [{"metricSourceType": "pod", "protocolType": "http", "port": "8000", "path": "/metrics",
                 "targetMetric": metric, "targetValue": format!("{target:.3}")}]},
-    });
-    serde_json::from_value(object).map_err(|error| ProductError::Manifest(error.to_string()))
+    })
 }
