@@ -110,7 +110,7 @@ fn what_cannot_be_simulated_is_said() {
     let external = in_repository("config/samples/external.yaml");
     let shape = ["--shape", "poisson:rate=2", "--for", "5m"];
     let of = |first: &[&str]| run(&[&["simulate"], first, &shape].concat());
-    of(&[external.to_str().unwrap()]).refused(2, &["several PodAutoscalers"]);
+    of(&[external.to_str().unwrap()]).refused(1, &["metricSourceType", "(allowed: pod)"]);
     of(&["--policy", "nonsense"]).refused(2, &["hpa-kv"]);
     of(&["--policy", "kpa", "--engine", "abacus"]).refused(2, &["neither a file nor a built-in engine"]);
     run(&["simulate", "--policy", "kpa", "--trace", "nowhere.csv"]).refused(1, &["nowhere.csv"]);
@@ -135,4 +135,51 @@ fn tuning_prints_a_manifest_that_is_valid_and_no_worse() {
     std::fs::write(&file, manifest).unwrap();
     run(&["check", file.to_str().unwrap()]).good();
     run(&["compare", "--tune", "wva"]).refused(2, &["allowed: hpa-kv, hpa-waiting, kpa, apa"]);
+}
+
+/// Two autoscalers in one manifest.
+fn two(folder: &std::path::Path) -> String {
+    let one = |name: &str| {
+        format!(
+            "apiVersion: autoscaling.aibrix.ai/v1alpha1\nkind: PodAutoscaler\nmetadata: {{name: {name}}}\nspec:\n  scalingStrategy: APA\n  \
+             maxReplicas: 8\n  scaleTargetRef: {{apiVersion: apps/v1, kind: Deployment, name: {name}}}\n  metricsSources:\n    - \
+             {{metricSourceType: pod, protocolType: http, port: \"80\", path: /m, targetMetric: request_count, targetValue: \"12\"}}\n"
+        )
+    };
+    let file = folder.join("two.yaml");
+    std::fs::write(&file, format!("{}---\n{}", one("cheap"), one("fast"))).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn several_groups_serve_one_model_or_several_and_share_a_pool() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = two(folder.path());
+    let mixed = ["--engine", "cheap=l4-8b,fast=a100-8b", "--price", "cheap=0.5,fast=3"];
+    let shape = ["--shape", LOAD, "--for", "15m", "--json"];
+    let line = run(&[&["simulate", &file], &mixed[..], &shape].concat()).good().lines().remove(0);
+    let groups = line["groups"].as_array().unwrap();
+    let hours = |at: usize| groups[at]["gpuHours"].as_f64().unwrap();
+    assert_eq!((groups.len(), line["policy"].as_str()), (2, Some("cheap+fast")));
+    let cost = 0.5 * hours(0) + 3.0 * hours(1);
+    assert!((line["cost"].as_f64().unwrap() - cost).abs() < 1e-9 && hours(0) > 0.0 && hours(1) > 0.0, "{line}");
+
+    // Two models, each with a trace of its own, and six GPUs for both.
+    let trace = folder.path().join("trace.csv");
+    let requests: String = (0..2400).map(|at| format!("{},700,100\n", f64::from(at) * 0.25)).collect();
+    std::fs::write(&trace, format!("t,input_tokens,output_tokens\n{requests}")).unwrap();
+    let timeline = folder.path().join("timeline.json");
+    let traces = format!("cheap={0},fast={0}", trace.display());
+    let arguments =
+        ["simulate", &file, "--trace", &traces, "--gpus", "6", "--timeline", timeline.to_str().unwrap(), "--json"];
+    let line = run(&arguments).good().lines().remove(0);
+    assert_eq!(line["attainmentByModel"].as_array().map(Vec::len), Some(2), "{line}");
+    let timelines: Value = serde_json::from_str(&std::fs::read_to_string(&timeline).unwrap()).unwrap();
+    let points = |name: &str| timelines[name]["points"].as_array().unwrap().clone();
+    let count = |point: &Value| point["ready"].as_u64().unwrap() + point["starting"].as_u64().unwrap();
+    let most = points("cheap").iter().zip(&points("fast")).map(|(a, b)| count(a) + count(b)).max();
+    assert_eq!(most, Some(6), "both want more than there is");
+
+    run(&[&["simulate", &file, "--engine", "slow=l4-8b"], &shape[..]].concat()).refused(2, &["no PodAutoscaler slow"]);
+    run(&[&["simulate", &file, "--oracle"], &shape[..]].concat()).refused(2, &["one group only"]);
 }

@@ -228,7 +228,7 @@ fn llmd() {
             arrivals.extend(load.arrivals().map(|one| Arrival { at: one.at + begin, ..one }));
         }
         let mut setup = Setup::new(spec.clone(), slo, 100.0, 1, 7.0 * minutes * 60.0);
-        (setup.min, setup.max, setup.initial, setup.warmup) = (3, 8, 3, 0.0);
+        (setup.group.min, setup.group.max, setup.group.initial, setup.warmup) = (3, 8, 3, 0.0);
         let demand = Demand::of(&spec, slo, &arrivals, setup.length, 10.0, false).unwrap();
         let bounds = autoscaler_core::spec::Bounds { min: 3, max: 8 };
         let terms = Terms { engine: spec.clone(), slo, bounds, capacity: demand.capacity };

@@ -9,7 +9,7 @@
 
 use crate::demand::Demand;
 use crate::policy::{Fixed, Late, Schedule};
-use crate::world::{Outcome, Policy, Setup, run};
+use crate::world::{Group, Outcome, Policy, Setup, run};
 use engine_model::SpecError;
 use std::sync::Arc;
 use workload::Arrival;
@@ -35,10 +35,10 @@ const PARTS: u32 = 4;
 #[must_use]
 pub fn schedule(demand: &Demand, headroom: f64, floor: u32, setup: &Setup) -> Vec<(f64, u32)> {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast saturates")]
-    let needed = |work: &f64| ((work * headroom).ceil() as u32).max(floor).clamp(setup.min, setup.max);
+    let needed = |work: &f64| ((work * headroom).ceil() as u32).max(floor).clamp(setup.group.min, setup.group.max);
     let counts: Vec<u32> = demand.work.iter().map(needed).collect();
-    let start = setup.cold_start.median;
-    let most = counts.iter().copied().max().unwrap_or(setup.min);
+    let start = setup.group.cold_start.median;
+    let most = counts.iter().copied().max().unwrap_or(setup.group.min);
     let mut edges: Vec<(f64, i64)> = Vec::new();
     for layer in 1..=most {
         let mut open: Option<(f64, f64)> = None;
@@ -88,7 +88,7 @@ impl Search<'_> {
         hold: f64,
         attempt: &mut dyn FnMut(LateSetting) -> Result<Reference, SpecError>,
     ) -> Result<(), SpecError> {
-        let least = self.setup.min;
+        let least = self.setup.group.min;
         let mut floors: Vec<u32> = (0..=PARTS).map(|part| (constant * part / PARTS).max(least)).collect();
         floors.dedup();
         for floor in floors {
@@ -116,7 +116,7 @@ impl Search<'_> {
         let setup = self.setup;
         // The floor alone costs so much that nothing above it can be better.
         let seconds = (setup.length - setup.warmup).max(0.0);
-        let least = f64::from(floor) * f64::from(setup.engine.gpus) * seconds / 3600.0;
+        let least = f64::from(floor) * f64::from(setup.group.engine.gpus) * seconds / 3600.0;
         if self
             .best
             .as_ref()
@@ -157,14 +157,14 @@ pub fn oracle(
 ) -> Result<Reference, SpecError> {
     let mut setup = setup.clone();
     // Whoever knows the future knows how long each start-up takes.
-    setup.cold_start.sigma = 0.0;
+    setup.group.cold_start.sigma = 0.0;
     let value = |outcome: &Outcome| {
         if outcome.fates.attainment() >= target { outcome.gpu_hours } else { f64::INFINITY }
     };
     let mut search = Search { setup: &setup, target, value: &value, best: None };
     search.floors(constant.count(), 0.0, &mut |setting| {
         let mut policy = Schedule::new(schedule(demand, setting.headroom, setting.floor, &setup));
-        let own = Setup { initial: policy.first(), ..setup.clone() };
+        let own = with(&setup, |group| group.initial = policy.first());
         Ok(Reference { setting: setting.headroom, outcome: run(&own, arrivals, &mut policy, None)? })
     })?;
     match search.best {
@@ -206,8 +206,8 @@ pub fn late_oracle(
     let hours = oracle.outcome.gpu_hours;
     let mut attempt = |setting: LateSetting| -> Result<Reference, SpecError> {
         let mut policy = Late::new(Arc::clone(demand), setting.headroom, setting.hold);
-        let floor = setting.floor.max(setup.min);
-        let own = Setup { min: floor, initial: setup.initial.max(floor), ..setup.clone() };
+        let floor = setting.floor.max(setup.group.min);
+        let own = with(setup, |group| (group.min, group.initial) = (floor, group.initial.max(floor)));
         let outcome = run(&own, arrivals, &mut policy as &mut dyn Policy, None)?;
         Ok(Reference { setting: setting.headroom, outcome })
     };
@@ -225,7 +225,7 @@ pub fn late_oracle(
             }
         }
         None => {
-            for hold in [setup.cold_start.median, 0.0] {
+            for hold in [setup.group.cold_start.median, 0.0] {
                 search.floors(constant, hold, &mut attempt)?;
             }
         }
@@ -246,9 +246,16 @@ impl Reference {
     }
 }
 
+/// The same with a changed group.
+fn with(setup: &Setup, change: impl FnOnce(&mut Group)) -> Setup {
+    let mut setup = setup.clone();
+    change(&mut setup.group);
+    setup
+}
+
 /// A constant count.
 pub fn constant(setup: &Setup, arrivals: &[Arrival], count: u32) -> Result<Reference, SpecError> {
-    let own = Setup { initial: count, min: count, max: count, ..setup.clone() };
+    let own = with(setup, |group| (group.min, group.max, group.initial) = (count, count, count));
     Ok(Reference { setting: f64::from(count), outcome: run(&own, arrivals, &mut Fixed(count), None)? })
 }
 

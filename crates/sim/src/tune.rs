@@ -140,7 +140,7 @@ fn fields(loads: &[Load], ground: &Ground, threads: usize) -> Result<Vec<Field>,
         |(load, ..)| load.arrivals.len(),
         |(load, engine, cold)| {
             let mut pair = Pair::new(&ground.setup, ground.max, load, engine)?;
-            pair.setup.cold_start.median = *cold;
+            pair.setup.group.cold_start.median = *cold;
             let oracle = pair.oracle(load)?;
             Ok(Field { pair, load: (*load).clone(), cold: *cold, oracle })
         },
@@ -158,10 +158,10 @@ fn score(manifest: &Value, fields: &[Field], ground: &Ground, threads: usize) ->
         |(field, seed)| {
             let mut setup = field.pair.setup.clone();
             setup.seed = *seed;
-            setup.cold_start.median = field.cold;
+            setup.group.cold_start.median = field.cold;
             let mut object = manifest.clone();
-            object["spec"]["minReplicas"] = setup.min.into();
-            object["spec"]["maxReplicas"] = setup.max.into();
+            object["spec"]["minReplicas"] = setup.group.min.into();
+            object["spec"]["maxReplicas"] = setup.group.max.into();
             let object: PodAutoscaler = serde_json::from_value(object)
                 .map_err(|error| crate::policy::ProductError::Manifest(error.to_string()))?;
             let mut policy = Product::new(&object, ground.interval)?;

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use simulator::demand::Demand;
 use simulator::oracle;
 use simulator::policy::{Fixed, Named, POLICIES, Schedule, Terms};
-use simulator::world::{Faults, Outcome, Policy, Router, Seen, Setup, Timeline, run};
+use simulator::world::{Faults, Fleet, Group, Outcome, Policy, Router, Seen, Setup, Timeline, run, run_fleet};
 use workload::Arrival;
 use workload::score::Slo;
 use workload::synth;
@@ -16,7 +16,7 @@ use workload::synth;
 fn setup(length: f64) -> Setup {
     let mut setup = Setup::new(EngineSpec::builtin("l4-8b").unwrap(), Slo::default(), 60.0, 7, length);
     setup.warmup = 0.0;
-    setup.max = 8;
+    setup.group.max = 8;
     setup
 }
 
@@ -56,7 +56,7 @@ proptest! {
         let mut arrivals: Vec<Arrival> = requests.into_iter().map(|(at, input, output)| arrival(at, input, output)).collect();
         arrivals.sort_by(|a, b| a.at.total_cmp(&b.at));
         let mut setup = setup(300.0);
-        setup.min = 0;
+        setup.group.min = 0;
         setup.seed = seed;
         setup.drain = drain;
         setup.router = [Router::LeastLoaded, Router::Random, Router::PrefixAware][router];
@@ -75,7 +75,7 @@ proptest! {
 fn an_idle_replica_answers_as_fast_as_the_formula_says() {
     let setup = setup(60.0);
     let outcome = run(&setup, &[arrival(1.0, 512, 2)], &mut Fixed(1), None).unwrap();
-    let engine = &setup.engine;
+    let engine = &setup.group.engine;
     let linear = engine.overhead_ms + engine.weights_ms.hypot(engine.compute_ms_per_token * 512.0);
     let attention = engine.attention_ns_per_token2 * 512.0 * 512.0 / 2.0 / 1e6;
     let expected = (linear + attention) / 1e3;
@@ -87,9 +87,9 @@ fn a_constant_count_costs_its_time_and_no_more() {
     let arrivals = load("poisson:rate=3,input=500,output=60");
     let mut setup = setup(600.0);
     setup.warmup = 100.0;
-    setup.engine.gpus = 4;
-    setup.initial = 3;
-    setup.min = 3;
+    setup.group.engine.gpus = 4;
+    setup.group.initial = 3;
+    setup.group.min = 3;
     let outcome = run(&setup, &arrivals, &mut Fixed(3), None).unwrap();
     assert!((outcome.gpu_hours - 3.0 * 500.0 * 4.0 / 3600.0).abs() < 1e-9, "{}", outcome.gpu_hours);
     assert_eq!((outcome.reversals_per_hour, outcome.created), (0.0, 3));
@@ -97,9 +97,9 @@ fn a_constant_count_costs_its_time_and_no_more() {
 }
 
 fn terms(setup: &Setup, arrivals: &[Arrival]) -> Terms {
-    let demand = Demand::of(&setup.engine, setup.slo, arrivals, setup.length, 10.0, false).unwrap();
-    let bounds = Bounds { min: setup.min, max: setup.max };
-    Terms { engine: setup.engine.clone(), slo: setup.slo, bounds, capacity: demand.capacity }
+    let demand = Demand::of(&setup.group.engine, setup.slo, arrivals, setup.length, 10.0, false).unwrap();
+    let bounds = Bounds { min: setup.group.min, max: setup.group.max };
+    Terms { engine: setup.group.engine.clone(), slo: setup.slo, bounds, capacity: demand.capacity }
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn without_load_every_policy_goes_down_to_the_minimum() {
     let terms = terms(&setup(600.0), &load("poisson:rate=3,input=500,output=60"));
     for named in POLICIES {
         let mut setup = setup(4.0 * 3600.0);
-        setup.initial = 4;
+        setup.group.initial = 4;
         let mut policy = named.build(&terms, 1.0).unwrap();
         let mut timeline = Timeline::default();
         run(&setup, &[], policy.as_mut(), Some(&mut timeline)).unwrap();
@@ -120,8 +120,8 @@ fn under_more_load_than_the_replicas_carry_every_policy_grows() {
     let arrivals = load("poisson:rate=9,input=700,output=110");
     for named in POLICIES {
         let mut setup = setup(600.0);
-        setup.initial = 1;
-        setup.max = 12;
+        setup.group.initial = 1;
+        setup.group.max = 12;
         let mut policy = named.build(&terms(&setup, &arrivals), 1.0).unwrap();
         let outcome = run(&setup, &arrivals, policy.as_mut(), None).unwrap();
         assert!(outcome.peak_replicas >= 3, "{}: {outcome:?}", named.name);
@@ -132,7 +132,7 @@ fn under_more_load_than_the_replicas_carry_every_policy_grows() {
 fn a_scale_down_cuts_nobody_who_has_the_time_to_end() {
     let arrivals = load("burst:base=1,peak=12,every=120s,for=30s,input=500,output=200");
     let mut setup = setup(600.0);
-    setup.initial = 2;
+    setup.group.initial = 2;
     let mut policy = Named::find("kpa").unwrap().build(&terms(&setup, &arrivals), 1.0).unwrap();
     let outcome = run(&setup, &arrivals, policy.as_mut(), None).unwrap();
     assert_eq!((outcome.fates.aborted, outcome.fates.unfinished), (0, 0));
@@ -142,8 +142,8 @@ fn a_scale_down_cuts_nobody_who_has_the_time_to_end() {
 fn a_crash_loses_what_has_begun_to_answer_and_nothing_else() {
     let arrivals = load("poisson:rate=4,input=500,output=100");
     let mut setup = setup(600.0);
-    setup.initial = 4;
-    setup.min = 4;
+    setup.group.initial = 4;
+    setup.group.min = 4;
     setup.faults.crashes_per_hour = 20.0;
     let outcome = run(&setup, &arrivals, &mut Fixed(4), None).unwrap();
     assert!(outcome.created > 4 && outcome.fates.crashed > 0, "{outcome:?}");
@@ -156,7 +156,7 @@ fn the_same_seed_gives_the_same_run_and_another_one_another() {
     let attempt = |seed| {
         let mut setup = setup(600.0);
         setup.seed = seed;
-        setup.initial = 2;
+        setup.group.initial = 2;
         let mut policy = Named::find("apa").unwrap().build(&terms(&setup, &arrivals), 1.0).unwrap();
         Outcome { wall: 0.0, ..run(&setup, &arrivals, policy.as_mut(), None).unwrap() }
     };
@@ -167,7 +167,7 @@ fn the_same_seed_gives_the_same_run_and_another_one_another() {
 #[test]
 fn the_schedule_starts_early_and_keeps_what_is_needed_again_soon() {
     let mut setup = setup(1000.0);
-    setup.cold_start.median = 60.0;
+    setup.group.cold_start.median = 60.0;
     let capacity = terms(&setup, &load("poisson:rate=3,input=500,output=60")).capacity;
     let mix = engine_model::Mix { computed: 1.0, input: 1.0, output: 1.0 };
     let mut work = vec![0.5; 100];
@@ -189,8 +189,8 @@ fn twice_the_load_never_costs_the_oracle_less() {
         twice.sort_by(|a, b| a.at.total_cmp(&b.at));
         let cost = |arrivals: &[Arrival]| {
             let mut setup = setup(600.0);
-            setup.max = 20;
-            let demand = Demand::of(&setup.engine, setup.slo, arrivals, 600.0, 10.0, false).unwrap();
+            setup.group.max = 20;
+            let demand = Demand::of(&setup.group.engine, setup.slo, arrivals, 600.0, 10.0, false).unwrap();
             let constant = oracle::best_constant(&setup, arrivals, 20, 0.95).unwrap();
             let found = oracle::oracle(&setup, arrivals, &demand, 0.95, &constant).unwrap();
             assert!(found.outcome.gpu_hours <= constant.outcome.gpu_hours);
@@ -200,4 +200,73 @@ fn twice_the_load_never_costs_the_oracle_less() {
         let (one, two) = (cost(&arrivals), cost(&twice));
         assert!(two > one * 1.2, "{text}: {one} and {two}");
     }
+}
+
+#[test]
+fn a_larger_group_of_a_model_gets_more_of_its_requests() {
+    let arrivals = load("poisson:rate=8,input=500,output=60");
+    let mut setup = setup(600.0);
+    setup.group.initial = 2;
+    setup.group.min = 2;
+    let mut other = Group::new(EngineSpec::builtin("a100-8b").unwrap(), 60.0);
+    (other.initial, other.min, other.weight) = (2, 2, 6.0);
+    setup.others = vec![other];
+    let tokens = |setup: &Setup| {
+        let mut counts = [0.0; 2];
+        let mut policies = Constant(vec![2, 2], &mut counts);
+        let outcome = run_fleet(setup, &arrivals, &[], &mut policies, &mut []).unwrap();
+        assert_eq!(all(&outcome), outcome.fates.requests);
+        assert_eq!(outcome.groups.len(), 2);
+        counts[1] / counts[0]
+    };
+    let by_weight = tokens(&setup);
+    setup.others[0].weight = 1.0;
+    assert!(by_weight > 2.0 * tokens(&setup), "{by_weight}");
+}
+
+/// Constant counts; sees how many prompt tokens each group has computed.
+struct Constant<'a>(Vec<u32>, &'a mut [f64; 2]);
+
+impl Fleet for Constant<'_> {
+    fn interval(&self) -> f64 {
+        5.0
+    }
+
+    fn samples_every(&self) -> Option<f64> {
+        None
+    }
+
+    fn scrapes_every(&self) -> Option<f64> {
+        None
+    }
+
+    fn sample(&mut self, _seen: &[Seen<'_>]) {}
+
+    fn decide(&mut self, seen: &[Seen<'_>]) -> Vec<u32> {
+        for (count, seen) in self.1.iter_mut().zip(seen) {
+            *count = seen.pages().map(|page| page.prompt_tokens).sum();
+        }
+        self.0.clone()
+    }
+
+    fn why(&self, _group: usize) -> String {
+        String::new()
+    }
+}
+
+#[test]
+fn a_models_requests_are_served_by_its_own_groups_only() {
+    let arrivals = load("poisson:rate=4,input=500,output=60");
+    // Every third is the second model's, which has no replica.
+    let models: Vec<u16> = (0..arrivals.len()).map(|at| u16::from(at % 3 == 0)).collect();
+    let mut setup = setup(600.0);
+    setup.group.initial = 3;
+    let mut other = Group::new(EngineSpec::builtin("l4-8b").unwrap(), 60.0);
+    (other.model, other.min, other.initial) = (1, 0, 0);
+    setup.others = vec![other];
+    let mut counts = [0.0; 2];
+    let outcome = run_fleet(&setup, &arrivals, &models, &mut Constant(vec![3, 0], &mut counts), &mut []).unwrap();
+    let second = models.iter().filter(|model| **model == 1).count() as u64;
+    assert_eq!(outcome.models[1].unfinished, second);
+    assert_eq!((outcome.models[0].unfinished, outcome.fates.requests), (0, arrivals.len() as u64));
 }

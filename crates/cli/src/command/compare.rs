@@ -120,7 +120,8 @@ fn tune(args: &CompareArgs, what: &str, loads: Vec<Load>, engines: Vec<EngineSpe
         let mix = demand::mix(&load.arrivals, setup.router == Router::PrefixAware);
         let capacity = demand::capacity(&first, setup.slo, mix)
             .with_context(|| format!("{} can serve nothing of {}", first.name, load.name))?;
-        let bounds = Bounds { min: setup.min, max: args.scenario.max_replicas.unwrap_or(10).max(setup.min) };
+        let bounds =
+            Bounds { min: setup.group.min, max: args.scenario.max_replicas.unwrap_or(10).max(setup.group.min) };
         let ours = named.manifest(&capacity, bounds, 1.0);
         ours.ok_or_else(|| {
             output::Usage(format!("--tune {what}: has no manifest; allowed: hpa-kv, hpa-waiting, kpa, apa"))

@@ -67,8 +67,8 @@ impl Scenario {
     /// What runs have in common.
     pub(crate) fn setup(&self, engine: EngineSpec, cold_start: f64, seed: u64, length: f64) -> Setup {
         let mut setup = Setup::new(engine, self.slo, cold_start, seed, length);
-        setup.cold_start = ColdStart { median: cold_start, sigma: self.cold_start_sigma.clamp(0.0, 3.0) };
-        setup.min = self.min_replicas;
+        setup.group.cold_start = ColdStart { median: cold_start, sigma: self.cold_start_sigma.clamp(0.0, 3.0) };
+        setup.group.min = self.min_replicas;
         setup.warmup = self.warmup.min(length / 4.0);
         setup.drain = self.drain_timeout;
         setup.router = match self.router.as_str() {

@@ -175,15 +175,10 @@ impl Pair {
         let count = |work: f64| whole((work / UTILIZATION).ceil()).max(1);
         let peak = count(schedule.peak());
         let max = max.unwrap_or(3 * peak + 2);
-        let mut setup = Setup {
-            engine: engine.clone(),
-            length: load.length,
-            warmup: common.warmup.min(load.length / 4.0),
-            max,
-            ..common.clone()
-        };
-        setup.initial = count(schedule.begins_with(60.0)).clamp(setup.min, max);
-        let bounds = Bounds { min: setup.min, max };
+        let mut setup = Setup { length: load.length, warmup: common.warmup.min(load.length / 4.0), ..common.clone() };
+        (setup.group.engine, setup.group.max) = (engine.clone(), max);
+        setup.group.initial = count(schedule.begins_with(60.0)).clamp(setup.group.min, max);
+        let bounds = Bounds { min: setup.group.min, max };
         let terms = Terms { engine: engine.clone(), slo: setup.slo, bounds, capacity: schedule.capacity };
         let ample = oracle::constant(&setup, &load.arrivals, max)?;
         let attainable = ample.outcome.fates.attainment();
@@ -212,7 +207,7 @@ impl Pair {
         advance: &(dyn Fn() + Sync),
     ) -> Result<Compared, CompareError> {
         let mut setup = self.setup.clone();
-        setup.cold_start.median = cold;
+        setup.group.cold_start.median = cold;
         let arrivals = &load.arrivals;
         let oracle = oracle::oracle(&setup, arrivals, &self.demand, self.target, &self.best)?;
         let hours = oracle.outcome.gpu_hours;

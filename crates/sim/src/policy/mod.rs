@@ -12,4 +12,4 @@ mod wva;
 pub use fixed::{Fixed, Schedule};
 pub use late::Late;
 pub use named::{NAMES, Named, POLICIES, Terms};
-pub use product::{Product, ProductError};
+pub use product::{Product, ProductError, Products};

@@ -1,11 +1,14 @@
 //! The product's own core, told by a manifest, on what the world shows.
 
-use crate::world::{Metrics, Policy, Seen, Stage};
+use crate::world::{Fleet, Metrics, Policy, Seen, Stage};
 use autoscaler_api::resolved::SourceKind as ApiKind;
 use autoscaler_api::{PodAutoscaler, resolve};
+use autoscaler_core::fleet::{Member as PoolMember, Pool};
 use autoscaler_core::observe::Pod;
-use autoscaler_core::spec::{Gaps, Strategy};
-use autoscaler_core::{Fleet, Observation, Phase, Reading, Span, TargetDecision, TargetObservation, Timestamp, Why};
+use autoscaler_core::spec::{Gaps, Spec, Strategy};
+use autoscaler_core::{
+    Fleet as Core, Observation, Phase, Reading, Span, TargetDecision, TargetObservation, Timestamp, Why,
+};
 use autoscaler_runtime::decide::input::Settings;
 use autoscaler_runtime::spec::of_resolved;
 use std::collections::BTreeMap;
@@ -55,15 +58,20 @@ const GAUGES: [(&str, Gauge); 9] = [
     ("avg_generation_throughput_toks_per_s", Gauge::GenerationRate),
 ];
 
-/// One `PodAutoscaler` at work.
+/// `PodAutoscaler`s at work: one for each group of a world, decided together where they share a pool.
 #[derive(Debug)]
-pub struct Product {
-    fleet: Fleet,
-    name: String,
-    sources: Vec<(String, Gauge)>,
+pub struct Products {
+    fleet: Core,
+    members: Vec<Member>,
     interval: f64,
     samples: Option<f64>,
-    scrapes: Option<f64>,
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Member {
+    name: String,
+    sources: Vec<(String, Gauge)>,
     /// Counters at the look before, for rates.
     before: BTreeMap<String, Metrics>,
     last: Option<TargetDecision>,
@@ -72,16 +80,112 @@ pub struct Product {
 /// Knative's windows want a sample a second.
 const SAMPLE: f64 = 1.0;
 
+impl Products {
+    /// Manifests' autoscalers, in the order of the groups, that decide every `interval` seconds; with `pool`, they share so many
+    /// GPUs, of which a replica of each takes as many as `gpus` says.
+    pub fn new(
+        objects: &[PodAutoscaler],
+        interval: f64,
+        pool: Option<u32>,
+        gpus: &[u32],
+    ) -> Result<Self, ProductError> {
+        let (mut specs, mut members, mut samples) = (Vec::new(), Vec::new(), None);
+        for object in objects {
+            let (spec, member) = Member::new(object)?;
+            samples = samples.or(matches!(spec.strategy, Strategy::Kpa(_)).then_some(SAMPLE));
+            specs.push(spec);
+            members.push(member);
+        }
+        let pools = pool.map(|units| {
+            let member = |(member, gpus): (&Member, &u32)| {
+                (member.name.clone(), PoolMember { units_per_replica: *gpus, priority: 0 })
+            };
+            Pool { units, members: members.iter().zip(gpus).map(member).collect() }
+        });
+        Ok(Self { fleet: Core::new(specs, pools.into_iter().collect()), members, interval, samples })
+    }
+
+    fn observe(&mut self, seen: &[Seen<'_>]) -> Observation {
+        let targets = self.members.iter_mut().zip(seen);
+        let targets = targets.map(|(member, seen)| (member.name.clone(), member.observe(seen))).collect();
+        Observation { targets, plan: None }
+    }
+
+    fn decide(&mut self, seen: &[Seen<'_>]) -> Vec<u32> {
+        let observation = self.observe(seen);
+        let now = Timestamp::from_secs(seen.first().map_or(0.0, |seen| seen.now));
+        let mut decided = self.fleet.step(now, &observation).targets;
+        let each = self.members.iter_mut().zip(seen).map(|(member, seen)| {
+            let Some(decision) = decided.remove(&member.name) else { return seen.wanted };
+            let desired = decision.desired;
+            member.last = Some(decision);
+            desired
+        });
+        each.collect()
+    }
+
+    fn sample(&mut self, seen: &[Seen<'_>]) {
+        let observation = self.observe(seen);
+        let now = Timestamp::from_secs(seen.first().map_or(0.0, |seen| seen.now));
+        self.fleet.record(now, &observation);
+    }
+}
+
+impl Fleet for Products {
+    fn interval(&self) -> f64 {
+        self.interval
+    }
+
+    fn samples_every(&self) -> Option<f64> {
+        self.samples
+    }
+
+    fn scrapes_every(&self) -> Option<f64> {
+        None
+    }
+
+    fn sample(&mut self, seen: &[Seen<'_>]) {
+        self.sample(seen);
+    }
+
+    fn decide(&mut self, seen: &[Seen<'_>]) -> Vec<u32> {
+        self.decide(seen)
+    }
+
+    fn why(&self, group: usize) -> String {
+        self.members.get(group).map(Member::why).unwrap_or_default()
+    }
+}
+
+/// One `PodAutoscaler` at work.
+#[derive(Debug)]
+pub struct Product {
+    alone: Products,
+    scrapes: Option<f64>,
+}
+
 impl Product {
     /// A manifest's autoscaler, that decides every `interval` seconds.
     pub fn new(object: &PodAutoscaler, interval: f64) -> Result<Self, ProductError> {
+        let alone = Products::new(std::slice::from_ref(object), interval, None, &[])?;
+        Ok(Self { alone, scrapes: None })
+    }
+
+    /// Reads what Prometheus has scraped this often, in place of the pages themselves.
+    #[must_use]
+    pub fn by_prometheus(mut self, every: f64) -> Self {
+        self.scrapes = Some(every);
+        self
+    }
+}
+
+impl Member {
+    fn new(object: &PodAutoscaler) -> Result<(Spec, Self), ProductError> {
         let manifest = |lines: Vec<String>| ProductError::Manifest(lines.join("\n"));
         let resolved = resolve(object).map_err(|found| manifest(found.iter().map(ToString::to_string).collect()))?;
         let mut spec = of_resolved(&resolved, &Settings::default()).map_err(|error| manifest(error.0))?;
-        let mut samples = None;
         if let Strategy::Kpa(kpa) = &mut spec.strategy {
             kpa.gaps = Gaps::Hold;
-            samples = Some(SAMPLE);
         }
         let mut sources = Vec::new();
         for (index, source) in resolved.sources.iter().enumerate() {
@@ -99,27 +203,11 @@ impl Product {
             let names = || GAUGES.map(|(name, _)| name).join(", ");
             sources.push((source.key.clone(), known.ok_or_else(|| unknown("targetMetric", &source.metric, names()))?));
         }
-        let name = spec.name.clone();
-        Ok(Self {
-            fleet: Fleet::new(vec![spec], Vec::new()),
-            name,
-            sources,
-            interval,
-            samples,
-            scrapes: None,
-            before: BTreeMap::new(),
-            last: None,
-        })
+        let member = Self { name: spec.name.clone(), sources, before: BTreeMap::new(), last: None };
+        Ok((spec, member))
     }
 
-    /// Reads what Prometheus has scraped this often, in place of the pages themselves.
-    #[must_use]
-    pub fn by_prometheus(mut self, every: f64) -> Self {
-        self.scrapes = Some(every);
-        self
-    }
-
-    fn observe(&mut self, seen: &Seen<'_>) -> Observation {
+    fn observe(&mut self, seen: &Seen<'_>) -> TargetObservation {
         let now = Timestamp::from_secs(seen.now);
         let pods = seen.replicas.iter().map(|replica| {
             let (ready, deleting) = (replica.stage != Stage::Starting, replica.stage == Stage::Draining);
@@ -157,7 +245,18 @@ impl Product {
             let pages = seen.replicas.iter().filter_map(|one| Some((one.name.to_string(), one.metrics?)));
             self.before = pages.collect();
         }
-        Observation { targets: BTreeMap::from([(self.name.clone(), observed)]), plan: None }
+        observed
+    }
+
+    /// The reason, and below it the trail's steps that changed something.
+    fn why(&self) -> String {
+        let Some(decision) = &self.last else { return String::new() };
+        let mut text = decision.reason.clone();
+        for step in decision.trail.iter().filter(|step| step.before != step.after) {
+            let count = |count: Option<u32>| count.map_or_else(|| "–".to_owned(), |count| count.to_string());
+            let _ = write!(text, "\n{} → {}  {}", count(step.before), count(step.after), step.detail);
+        }
+        text
     }
 }
 
@@ -178,11 +277,11 @@ fn read(gauge: Gauge, page: &Metrics, before: Option<&Metrics>) -> Reading {
 
 impl Policy for Product {
     fn interval(&self) -> f64 {
-        self.interval
+        self.alone.interval
     }
 
     fn samples_every(&self) -> Option<f64> {
-        self.samples
+        self.alone.samples
     }
 
     fn scrapes_every(&self) -> Option<f64> {
@@ -190,27 +289,14 @@ impl Policy for Product {
     }
 
     fn sample(&mut self, seen: &Seen<'_>) {
-        let observation = self.observe(seen);
-        self.fleet.record(Timestamp::from_secs(seen.now), &observation);
+        self.alone.sample(std::slice::from_ref(seen));
     }
 
     fn decide(&mut self, seen: &Seen<'_>) -> u32 {
-        let observation = self.observe(seen);
-        let decision = self.fleet.step(Timestamp::from_secs(seen.now), &observation).targets.remove(&self.name);
-        let Some(decision) = decision else { return seen.wanted };
-        let desired = decision.desired;
-        self.last = Some(decision);
-        desired
+        self.alone.decide(std::slice::from_ref(seen)).first().copied().unwrap_or(seen.wanted)
     }
 
-    /// The reason, and below it the trail's steps that changed something.
     fn why(&self) -> String {
-        let Some(decision) = &self.last else { return String::new() };
-        let mut text = decision.reason.clone();
-        for step in decision.trail.iter().filter(|step| step.before != step.after) {
-            let count = |count: Option<u32>| count.map_or_else(|| "–".to_owned(), |count| count.to_string());
-            let _ = write!(text, "\n{} → {}  {}", count(step.before), count(step.after), step.detail);
-        }
-        text
+        self.alone.members.first().map(Member::why).unwrap_or_default()
     }
 }

@@ -21,59 +21,73 @@ enum State {
 /// All requests of a run.
 pub(super) struct Book<'a> {
     arrivals: &'a [Arrival],
+    /// Whose requests they are; all of the first model where it is empty.
+    models: &'a [u16],
     states: Vec<State>,
     /// Prompt tokens that the replica has to compute, by request.
     computed: Vec<u32>,
     slo: Slo,
     /// Arrivals before are not scored.
     scored_from: f64,
-    pub(super) traffic: Traffic,
-    pub(super) fates: Fates,
+    /// By model.
+    pub(super) traffic: Vec<Traffic>,
+    /// By model.
+    pub(super) fates: Vec<Fates>,
     pub(super) ttft: Option<Latency>,
     pub(super) tpot: Option<Latency>,
     /// Requests that are in and not over.
     pub(super) inside: u64,
     /// When the last one of a replica that is being advanced ended.
     pub(super) last_ended: f64,
-    /// Of the requests that ended since somebody last asked: how many there were, and how many kept their SLO.
-    pub(super) lately: (u64, u64),
+    /// Of the requests that ended since somebody last asked, by model: how many there were, and how many kept their SLO.
+    pub(super) lately: Vec<(u64, u64)>,
 }
 
 impl<'a> Book<'a> {
-    pub(super) fn new(arrivals: &'a [Arrival], slo: Slo, scored_from: f64) -> Self {
+    pub(super) fn new(arrivals: &'a [Arrival], models: &'a [u16], count: usize, slo: Slo, scored_from: f64) -> Self {
         Self {
             arrivals,
+            models,
             states: vec![State::Ahead; arrivals.len()],
             computed: vec![0; arrivals.len()],
             slo,
             scored_from,
-            traffic: Traffic::default(),
-            fates: Fates::default(),
+            traffic: vec![Traffic::default(); count],
+            fates: vec![Fates::default(); count],
             ttft: Latency::new(),
             tpot: Latency::new(),
             inside: 0,
             last_ended: 0.0,
-            lately: (0, 0),
+            lately: vec![(0, 0); count],
         }
+    }
+
+    /// Whose request it is; one of a model that nobody serves is the last one's.
+    pub(super) fn model(&self, id: usize) -> usize {
+        self.models.get(id).map_or(0, |model| usize::from(*model)).min(self.traffic.len() - 1)
     }
 
     pub(super) fn arrives(&mut self, id: usize) {
         let arrival = self.arrivals[id];
+        let model = self.model(id);
         self.states[id] = State::Waiting;
         self.inside += 1;
-        self.traffic.arrivals += 1;
-        self.traffic.input_tokens += u64::from(arrival.input_tokens);
+        let traffic = &mut self.traffic[model];
+        traffic.arrivals += 1;
+        traffic.input_tokens += u64::from(arrival.input_tokens);
         self.computed[id] = arrival.input_tokens;
-        self.traffic.backlog_tokens += u64::from(arrival.input_tokens);
+        traffic.backlog_tokens += u64::from(arrival.input_tokens);
         if self.scored(id) {
-            self.fates.requests += 1;
+            self.fates[model].requests += 1;
         }
     }
 
     /// A replica will compute this many of its prompt tokens.
     pub(super) fn computes(&mut self, id: usize, tokens: u32) {
         let before = std::mem::replace(&mut self.computed[id], tokens);
-        self.traffic.backlog_tokens = self.traffic.backlog_tokens - u64::from(before) + u64::from(tokens);
+        let model = self.model(id);
+        let backlog = &mut self.traffic[model].backlog_tokens;
+        *backlog = *backlog - u64::from(before) + u64::from(tokens);
     }
 
     pub(super) fn event(&mut self, event: Event) {
@@ -88,7 +102,8 @@ impl<'a> Book<'a> {
     fn starts(&mut self, id: usize) {
         debug_assert_eq!(self.states[id], State::Waiting);
         self.states[id] = State::Started;
-        self.traffic.backlog_tokens -= u64::from(self.computed[id]);
+        let model = self.model(id);
+        self.traffic[model].backlog_tokens -= u64::from(self.computed[id]);
     }
 
     fn finishes(&mut self, id: usize, at: Time, completion: &Completion) {
@@ -101,19 +116,21 @@ impl<'a> Book<'a> {
         let kept = self.slo.kept(ttft, tpot);
         self.over(id);
         self.last_ended = at;
-        self.lately.0 += 1;
-        self.lately.1 += u64::from(kept);
-        self.traffic.ended += 1;
-        self.traffic.ended_input += u64::from(arrival.input_tokens);
-        self.traffic.ended_output += u64::from(arrival.output_tokens);
-        self.traffic.recent.push_back(Ended { at, ttft, tpot });
+        let model = self.model(id);
+        self.lately[model].0 += 1;
+        self.lately[model].1 += u64::from(kept);
+        let traffic = &mut self.traffic[model];
+        traffic.ended += 1;
+        traffic.ended_input += u64::from(arrival.input_tokens);
+        traffic.ended_output += u64::from(arrival.output_tokens);
+        traffic.recent.push_back(Ended { at, ttft, tpot });
         if !self.scored(id) {
             return;
         }
         if kept {
-            self.fates.kept += 1;
+            self.fates[model].kept += 1;
         } else {
-            self.fates.late += 1;
+            self.fates[model].late += 1;
         }
         if let Some(latency) = &mut self.ttft {
             latency.record(ttft);
@@ -126,13 +143,15 @@ impl<'a> Book<'a> {
     /// No replica can ever serve it.
     pub(super) fn rejected(&mut self, id: usize) {
         self.lost(id);
-        self.fates.rejected += u64::from(self.scored(id));
+        let (model, scored) = (self.model(id), self.scored(id));
+        self.fates[model].rejected += u64::from(scored);
     }
 
     /// Its replica was stopped while it ran.
     pub(super) fn aborted(&mut self, id: usize) {
         self.lost(id);
-        self.fates.aborted += u64::from(self.scored(id));
+        let (model, scored) = (self.model(id), self.scored(id));
+        self.fates[model].aborted += u64::from(scored);
     }
 
     /// Its replica crashed. One without a token goes elsewhere, and true is answered.
@@ -141,7 +160,8 @@ impl<'a> Book<'a> {
             return true;
         }
         self.lost(id);
-        self.fates.crashed += u64::from(self.scored(id));
+        let (model, scored) = (self.model(id), self.scored(id));
+        self.fates[model].crashed += u64::from(scored);
         false
     }
 
@@ -150,7 +170,8 @@ impl<'a> Book<'a> {
         for id in 0..self.states.len() {
             if matches!(self.states[id], State::Waiting | State::Started) {
                 self.lost(id);
-                self.fates.unfinished += u64::from(self.scored(id));
+                let (model, scored) = (self.model(id), self.scored(id));
+                self.fates[model].unfinished += u64::from(scored);
             }
         }
     }
@@ -162,17 +183,20 @@ impl<'a> Book<'a> {
 
     /// Forgets what ended long ago.
     pub(super) fn forget(&mut self, now: f64) {
-        while self.traffic.recent.front().is_some_and(|ended| ended.at < now - RECENT) {
-            self.traffic.recent.pop_front();
+        for traffic in &mut self.traffic {
+            while traffic.recent.front().is_some_and(|ended| ended.at < now - RECENT) {
+                traffic.recent.pop_front();
+            }
         }
     }
 
     fn lost(&mut self, id: usize) {
+        let model = self.model(id);
         if self.states[id] == State::Waiting {
-            self.traffic.backlog_tokens -= u64::from(self.computed[id]);
+            self.traffic[model].backlog_tokens -= u64::from(self.computed[id]);
         }
         self.over(id);
-        self.lately.0 += 1;
+        self.lately[model].0 += 1;
     }
 
     fn over(&mut self, id: usize) {

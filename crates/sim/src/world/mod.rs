@@ -10,8 +10,8 @@ mod seen;
 mod setup;
 mod timeline;
 
-pub use outcome::{Fates, Outcome};
-pub use run::{Policy, run};
+pub use outcome::{Fates, GroupOutcome, Outcome};
+pub use run::{Fleet, Policy, run, run_fleet};
 pub use seen::{Ended, Metrics, RECENT, ReplicaView, Seen, Stage, Traffic};
-pub use setup::{ColdStart, Faults, Router, SIGMA, Setup};
+pub use setup::{ColdStart, Faults, Group, Router, SIGMA, Setup};
 pub use timeline::{Change, Point, Timeline};

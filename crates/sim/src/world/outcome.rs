@@ -24,6 +24,16 @@ pub struct Fates {
 }
 
 impl Fates {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.kept += other.kept;
+        self.late += other.late;
+        self.rejected += other.rejected;
+        self.aborted += other.aborted;
+        self.crashed += other.crashed;
+        self.unfinished += other.unfinished;
+    }
+
     /// Share of all arrivals that kept the SLO; 1 where there were none.
     #[must_use]
     pub fn attainment(&self) -> f64 {
@@ -42,7 +52,13 @@ pub struct Outcome {
     pub tpot: Percentiles,
     /// From creation to removal, warm-up left out, times the GPUs of a replica.
     pub gpu_hours: f64,
-    /// Changes of direction of the wanted count within ten minutes of the change before, in an hour.
+    /// GPU-hours times their prices.
+    pub cost: f64,
+    /// The scored requests by model.
+    pub models: Vec<Fates>,
+    /// The same by group.
+    pub groups: Vec<GroupOutcome>,
+    /// Changes of direction of a wanted count within ten minutes of the change before, in an hour; of all groups together.
     pub reversals_per_hour: f64,
     /// Most replicas at a time, those included that start or drain.
     pub peak_replicas: u32,
@@ -52,8 +68,22 @@ pub struct Outcome {
     pub wall: f64,
 }
 
+/// What one group came to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupOutcome {
+    /// Its name.
+    pub name: String,
+    /// What it used.
+    pub gpu_hours: f64,
+    /// What that cost.
+    pub cost: f64,
+    /// Changes of direction in an hour.
+    pub reversals_per_hour: f64,
+}
+
 /// Counts changes of direction.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Reversals {
     last: Option<(f64, bool)>,
     count: u32,

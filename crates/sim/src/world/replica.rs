@@ -1,7 +1,7 @@
 //! One replica: its start-up, its engine, its end.
 
 use super::seen::{Metrics, ReplicaView, Stage};
-use super::setup::Setup;
+use super::setup::{Faults, Group, Setup};
 use engine_model::{Engine, EngineSpec, SpecError, Time};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -10,6 +10,8 @@ use std::sync::Arc;
 /// A replica.
 pub(super) struct Replica {
     pub(super) number: u32,
+    /// Which group it belongs to.
+    pub(super) group: usize,
     pub(super) name: Arc<str>,
     pub(super) stage: Stage,
     pub(super) created: f64,
@@ -39,13 +41,13 @@ pub(super) struct Fate {
 }
 
 impl Fate {
-    pub(super) fn of(setup: &Setup, number: u32) -> Self {
+    pub(super) fn of(setup: &Setup, group: &Group, number: u32) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(setup.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ u64::from(number));
         // In (0, 1]: logarithms are finite.
         let mut uniform = || 1.0 - random.random::<f64>();
         // Box and Muller, "A note on the generation of random normal deviates", 1958.
         let normal = (-2.0 * uniform().ln()).sqrt() * (std::f64::consts::TAU * uniform()).cos();
-        let startup = setup.cold_start.median * (setup.cold_start.sigma * normal).exp();
+        let startup = group.cold_start.median * (group.cold_start.sigma * normal).exp();
         let slow = uniform() <= setup.faults.stragglers;
         let rate = setup.faults.crashes_per_hour / 3600.0;
         let life = if rate > 0.0 { -uniform().ln() / rate } else { f64::INFINITY };
@@ -60,9 +62,8 @@ pub(super) struct Mould {
 }
 
 impl Mould {
-    pub(super) fn new(setup: &Setup) -> Result<Self, SpecError> {
-        let factor = setup.faults.slowdown.max(1.0);
-        let spec = &setup.engine;
+    pub(super) fn new(spec: &EngineSpec, faults: Faults) -> Result<Self, SpecError> {
+        let factor = faults.slowdown.max(1.0);
         let slow = EngineSpec {
             overhead_ms: spec.overhead_ms * factor,
             weights_ms: spec.weights_ms * factor,
@@ -76,10 +77,11 @@ impl Mould {
 }
 
 impl Replica {
-    pub(super) fn new(mould: &Mould, number: u32, created: f64, fate: Fate) -> Self {
+    pub(super) fn new(mould: &Mould, group: usize, number: u32, created: f64, fate: Fate) -> Self {
         let engine = if fate.slow { mould.slow.replica() } else { mould.normal.replica() };
         Self {
             number,
+            group,
             name: format!("replica-{number}").into(),
             stage: Stage::Starting,
             created,

@@ -1,11 +1,11 @@
 //! The loop: whatever comes next, an arrival or something planned.
 
 use super::book::Book;
-use super::outcome::{Outcome, Reversals};
+use super::outcome::{Fates, GroupOutcome, Outcome, Reversals};
 use super::queue::{Planned, Queue};
 use super::replica::{Fate, Mould, Replica};
 use super::seen::{ReplicaView, Seen, Stage};
-use super::setup::{Router, Setup};
+use super::setup::{Group, Router, Setup};
 use super::timeline::{Change, Point, Timeline};
 use engine_model::{Event, Request, SpecError, Time};
 use rand::{RngExt, SeedableRng};
@@ -44,40 +44,110 @@ pub trait Policy {
     }
 }
 
-/// Runs a policy on arrivals, which are in order of time. Fails where the engine's parameters are not valid.
+/// Says how many replicas of each group there should be.
+pub trait Fleet {
+    /// Seconds between two decisions.
+    fn interval(&self) -> f64;
+
+    /// Seconds between two samples; none takes none beside its decisions.
+    fn samples_every(&self) -> Option<f64>;
+
+    /// Seconds between two scrapes, where it does not read the pages itself when it looks.
+    fn scrapes_every(&self) -> Option<f64>;
+
+    /// Looks without deciding; one picture a group.
+    fn sample(&mut self, seen: &[Seen<'_>]);
+
+    /// The replicas that it wants, by group; a group that is left out stays as it is.
+    fn decide(&mut self, seen: &[Seen<'_>]) -> Vec<u32>;
+
+    /// Why it wants what it said last of a group.
+    fn why(&self, group: usize) -> String;
+}
+
+/// A policy that has one group to itself.
+struct Alone<'a>(&'a mut dyn Policy);
+
+impl Fleet for Alone<'_> {
+    fn interval(&self) -> f64 {
+        self.0.interval()
+    }
+
+    fn samples_every(&self) -> Option<f64> {
+        self.0.samples_every()
+    }
+
+    fn scrapes_every(&self) -> Option<f64> {
+        self.0.scrapes_every()
+    }
+
+    fn sample(&mut self, seen: &[Seen<'_>]) {
+        seen.iter().take(1).for_each(|seen| self.0.sample(seen));
+    }
+
+    fn decide(&mut self, seen: &[Seen<'_>]) -> Vec<u32> {
+        seen.iter().take(1).map(|seen| self.0.decide(seen)).collect()
+    }
+
+    fn why(&self, _group: usize) -> String {
+        self.0.why()
+    }
+}
+
+/// Runs a policy on the first group, with arrivals in order of time. Fails where the engine's parameters are not valid.
 pub fn run(
     setup: &Setup,
     arrivals: &[Arrival],
     policy: &mut dyn Policy,
     timeline: Option<&mut Timeline>,
 ) -> Result<Outcome, SpecError> {
+    let timelines = timeline.map(std::slice::from_mut);
+    run_fleet(setup, arrivals, &[], &mut Alone(policy), timelines.unwrap_or_default())
+}
+
+/// Runs policies on all groups. `models` says whose request each arrival is, by the groups' own numbers; empty, all are the first
+/// model's. Timelines, where there are any, are those of the groups in their order.
+pub fn run_fleet(
+    setup: &Setup,
+    arrivals: &[Arrival],
+    models: &[u16],
+    policies: &mut dyn Fleet,
+    timelines: &mut [Timeline],
+) -> Result<Outcome, SpecError> {
     let began = Instant::now();
-    let mut world = World::new(setup, arrivals)?;
-    world.begin(policy);
-    world.run(policy, timeline);
+    let mut world = World::new(setup, arrivals, models)?;
+    world.begin(policies);
+    world.run(policies, timelines);
     Ok(world.end(began.elapsed().as_secs_f64()))
+}
+
+/// One group while it runs.
+struct Scaled<'a> {
+    group: &'a Group,
+    mould: Mould,
+    wanted: u32,
+    views: Vec<ReplicaView>,
+    /// Seconds of replicas that are gone.
+    paid: f64,
+    reversals: Reversals,
 }
 
 struct World<'a> {
     setup: &'a Setup,
     arrivals: &'a [Arrival],
-    mould: Mould,
+    groups: Vec<Scaled<'a>>,
     queue: Queue,
     book: Book<'a>,
     replicas: Vec<Replica>,
-    /// Requests that no replica could take.
-    held: VecDeque<usize>,
-    views: Vec<ReplicaView>,
+    /// Requests that no replica could take, by model.
+    held: Vec<VecDeque<usize>>,
     random: ChaCha8Rng,
     created: u32,
-    wanted: u32,
     peak: usize,
-    /// Seconds of replicas that are gone.
-    paid: f64,
-    reversals: Reversals,
     /// Where the search for the least loaded begins, so that equals take turns.
     turn: usize,
-    arrived_at_tick: u64,
+    /// Arrivals at the tick before, by model.
+    arrived_at_tick: Vec<u64>,
     ticked: f64,
 }
 
@@ -86,46 +156,55 @@ fn nanos(seconds: f64) -> u64 {
 }
 
 impl<'a> World<'a> {
-    fn new(setup: &'a Setup, arrivals: &'a [Arrival]) -> Result<Self, SpecError> {
+    fn new(setup: &'a Setup, arrivals: &'a [Arrival], models: &'a [u16]) -> Result<Self, SpecError> {
+        let groups = setup.groups().map(|group| {
+            Ok(Scaled {
+                group,
+                mould: Mould::new(&group.engine, setup.faults)?,
+                wanted: group.initial.clamp(group.min, group.max),
+                views: Vec::new(),
+                paid: 0.0,
+                reversals: Reversals::default(),
+            })
+        });
+        let served = setup.groups().map(|group| group.model + 1).max().unwrap_or(1);
         Ok(Self {
             setup,
             arrivals,
-            mould: Mould::new(setup)?,
+            groups: groups.collect::<Result<_, SpecError>>()?,
             queue: Queue::default(),
-            book: Book::new(arrivals, setup.slo, setup.warmup),
+            book: Book::new(arrivals, models, served, setup.slo, setup.warmup),
             replicas: Vec::new(),
-            held: VecDeque::new(),
-            views: Vec::new(),
+            held: vec![VecDeque::new(); served],
             random: ChaCha8Rng::seed_from_u64(setup.seed),
             created: 0,
-            wanted: setup.initial.clamp(setup.min, setup.max),
             peak: 0,
-            paid: 0.0,
-            reversals: Reversals::default(),
             turn: 0,
-            arrived_at_tick: 0,
+            arrived_at_tick: vec![0; served],
             ticked: 0.0,
         })
     }
 
-    fn begin(&mut self, policy: &dyn Policy) {
-        for _ in 0..self.wanted {
-            self.create(0.0, true);
+    fn begin(&mut self, policies: &dyn Fleet) {
+        for at in 0..self.groups.len() {
+            for _ in 0..self.groups[at].wanted {
+                self.create(at, 0.0, true);
+            }
         }
         // Nothing in a cluster begins together.
         let mut phase = |interval: f64| nanos(self.random.random::<f64>() * interval);
-        let first = phase(policy.interval());
-        let scrape = policy.scrapes_every().map(&mut phase);
+        let first = phase(policies.interval());
+        let scrape = policies.scrapes_every().map(&mut phase);
         self.queue.plan(first, Planned::Tick);
         if let Some(at) = scrape {
             self.queue.plan(at, Planned::Scrape);
         }
-        if policy.samples_every().is_some() {
+        if policies.samples_every().is_some() {
             self.queue.plan(0, Planned::Sample);
         }
     }
 
-    fn run(&mut self, policy: &mut dyn Policy, mut timeline: Option<&mut Timeline>) {
+    fn run(&mut self, policies: &mut dyn Fleet, timelines: &mut [Timeline]) {
         let deadline = nanos(self.setup.length + self.setup.tail);
         let length = nanos(self.setup.length);
         let mut coming = 0;
@@ -149,16 +228,16 @@ impl<'a> World<'a> {
                 Planned::Cut(number) => self.cut(number, now),
                 Planned::Scrape => {
                     self.look(now);
-                    self.again(at, policy.scrapes_every(), what);
+                    self.again(at, policies.scrapes_every(), what);
                 }
                 Planned::Sample => {
-                    self.see(now, policy.scrapes_every().is_none());
-                    policy.sample(&self.seen(now));
-                    self.again(at, policy.samples_every(), what);
+                    self.see(now, policies.scrapes_every().is_none());
+                    policies.sample(&self.seen(now));
+                    self.again(at, policies.samples_every(), what);
                 }
                 Planned::Tick => {
-                    self.tick(now, policy, timeline.as_deref_mut());
-                    self.again(at, Some(policy.interval()), what);
+                    self.tick(now, policies, timelines);
+                    self.again(at, Some(policies.interval()), what);
                 }
             }
         }
@@ -170,59 +249,73 @@ impl<'a> World<'a> {
         }
     }
 
-    fn tick(&mut self, now: Time, policy: &mut dyn Policy, timeline: Option<&mut Timeline>) {
-        self.see(now, policy.scrapes_every().is_none());
+    fn tick(&mut self, now: Time, policies: &mut dyn Fleet, timelines: &mut [Timeline]) {
+        self.see(now, policies.scrapes_every().is_none());
         let seconds = now.as_secs_f64();
         self.book.forget(seconds);
-        let wanted = policy.decide(&self.seen(now)).clamp(self.setup.min, self.setup.max);
-        let before = std::mem::replace(&mut self.wanted, wanted);
-        if wanted != before {
-            self.reversals.change(
-                seconds,
-                wanted > before,
-                seconds >= self.setup.warmup && seconds <= self.setup.length,
-            );
-        }
-        if let Some(timeline) = timeline {
-            timeline.points.push(self.point(seconds));
-            if wanted != before {
-                timeline.changes.push(Change { at: seconds, from: before, to: wanted, why: policy.why() });
+        let counted = seconds >= self.setup.warmup && seconds <= self.setup.length;
+        let wanted = policies.decide(&self.seen(now));
+        for (at, (scaled, wanted)) in self.groups.iter_mut().zip(wanted).enumerate() {
+            let wanted = wanted.clamp(scaled.group.min, scaled.group.max);
+            let before = std::mem::replace(&mut scaled.wanted, wanted);
+            if wanted == before {
+                continue;
+            }
+            scaled.reversals.change(seconds, wanted > before, counted);
+            if let Some(timeline) = timelines.get_mut(at) {
+                timeline.changes.push(Change { at: seconds, from: before, to: wanted, why: policies.why(at) });
             }
         }
-        self.arrived_at_tick = self.book.traffic.arrivals;
+        for (at, timeline) in timelines.iter_mut().enumerate() {
+            timeline.points.push(self.point(at, seconds));
+        }
+        self.book.lately.fill((0, 0));
+        for (arrived, traffic) in self.arrived_at_tick.iter_mut().zip(&self.book.traffic) {
+            *arrived = traffic.arrivals;
+        }
         self.ticked = seconds;
-        self.reconcile(now);
+        for at in 0..self.groups.len() {
+            self.reconcile(at, now);
+        }
     }
 
-    fn point(&mut self, now: f64) -> Point {
-        let gauges: Vec<_> = self.replicas.iter().map(|replica| (replica.stage, replica.engine.gauges())).collect();
+    fn point(&self, at: usize, now: f64) -> Point {
+        let scaled = &self.groups[at];
+        let model = scaled.group.model;
+        let own = self.replicas.iter().filter(|replica| replica.group == at);
+        let gauges: Vec<_> = own.map(|replica| (replica.stage, replica.engine.gauges())).collect();
         let ready = gauges.iter().filter(|(stage, _)| *stage == Stage::Ready).count();
         let kv: f64 =
             gauges.iter().filter(|(stage, _)| *stage == Stage::Ready).map(|(_, gauges)| gauges.kv_usage).sum();
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        let (ended, kept) = std::mem::take(&mut self.book.lately);
+        let (ended, kept) = self.book.lately[model];
         Point {
             at: now,
-            wanted: self.wanted,
+            wanted: scaled.wanted,
             ready: count(ready),
             starting: count(gauges.iter().filter(|(stage, _)| *stage == Stage::Starting).count()),
             running: gauges.iter().map(|(_, gauges)| gauges.running).sum(),
             waiting: gauges.iter().map(|(_, gauges)| gauges.waiting).sum(),
-            held: count(self.held.len()),
+            held: count(self.held[model].len()),
             kv: if ready > 0 { kv / ready as f64 } else { 0.0 },
-            rate: (self.book.traffic.arrivals - self.arrived_at_tick) as f64 / (now - self.ticked).max(1e-3),
+            rate: (self.book.traffic[model].arrivals - self.arrived_at_tick[model]) as f64
+                / (now - self.ticked).max(1e-3),
             attainment: (ended > 0).then(|| kept as f64 / ended as f64),
         }
     }
 
-    fn seen(&self, now: Time) -> Seen<'_> {
-        Seen {
-            now: now.as_secs_f64(),
-            wanted: self.wanted,
-            held: u32::try_from(self.held.len()).unwrap_or(u32::MAX),
-            replicas: &self.views,
-            traffic: &self.book.traffic,
+    fn seen(&self, now: Time) -> Vec<Seen<'_>> {
+        let mut seen = Vec::with_capacity(self.groups.len());
+        for scaled in &self.groups {
+            seen.push(Seen {
+                now: now.as_secs_f64(),
+                wanted: scaled.wanted,
+                held: u32::try_from(self.held[scaled.group.model].len()).unwrap_or(u32::MAX),
+                replicas: &scaled.views,
+                traffic: &self.book.traffic[scaled.group.model],
+            });
         }
+        seen
     }
 
     /// Brings everything up to now, and makes the views; with pages as of now where they are read at each look.
@@ -232,8 +325,12 @@ impl<'a> World<'a> {
         } else {
             self.advance_all(now);
         }
-        self.views.clear();
-        self.views.extend(self.replicas.iter().map(Replica::view));
+        for scaled in &mut self.groups {
+            scaled.views.clear();
+        }
+        for replica in &self.replicas {
+            self.groups[replica.group].views.push(replica.view());
+        }
     }
 
     /// Reads the pages of all replicas that serve.
@@ -283,18 +380,23 @@ impl<'a> World<'a> {
     fn arrive(&mut self, id: usize, at: u64) {
         let now = Time::from_nanos(at);
         self.book.arrives(id);
-        if let Some(index) = self.route(now) {
+        let model = self.book.model(id);
+        if let Some(index) = self.route(model, now) {
             self.give(index, id, now);
         } else {
-            self.held.push_back(id);
+            self.held[model].push_back(id);
         }
     }
 
-    /// The replica for the next request.
-    fn route(&mut self, now: Time) -> Option<usize> {
+    /// The replica for the next request of a model.
+    fn route(&mut self, model: usize, now: Time) -> Option<usize> {
         let count = self.replicas.len();
+        let serves = |world: &Self, at: usize| {
+            let replica = &world.replicas[at];
+            replica.stage == Stage::Ready && world.groups[replica.group].group.model == model
+        };
         if self.setup.router == Router::Random {
-            let ready: Vec<usize> = (0..count).filter(|at| self.replicas[*at].stage == Stage::Ready).collect();
+            let ready: Vec<usize> = (0..count).filter(|at| serves(self, *at)).collect();
             if ready.is_empty() {
                 return None;
             }
@@ -303,14 +405,16 @@ impl<'a> World<'a> {
             return Some(index);
         }
         self.turn = self.turn.wrapping_add(1);
-        let mut best: Option<(u64, usize)> = None;
+        let mut best: Option<(f64, usize)> = None;
         for step in 0..count {
             let index = (self.turn + step) % count;
-            if self.replicas[index].stage != Stage::Ready {
+            if !serves(self, index) {
                 continue;
             }
             self.advance(index, now);
-            let load = self.replicas[index].in_flight;
+            let replica = &self.replicas[index];
+            // With one more, so that of two idle ones the larger is next.
+            let load = (replica.in_flight + 1) as f64 / self.groups[replica.group].group.weight;
             if best.is_none_or(|(least, _)| load < least) {
                 best = Some((load, index));
             }
@@ -320,7 +424,7 @@ impl<'a> World<'a> {
 
     fn give(&mut self, index: usize, id: usize, now: Time) {
         let arrival = self.arrivals[id];
-        let hit = self.hit(&arrival);
+        let hit = self.hit(&arrival, self.replicas[index].group);
         self.book.computes(id, arrival.input_tokens - hit);
         let request = Request {
             id: id as u64,
@@ -341,20 +445,24 @@ impl<'a> World<'a> {
     }
 
     /// Tokens of the prompt that the replica's prefix cache has.
-    fn hit(&mut self, arrival: &Arrival) -> u32 {
+    fn hit(&mut self, arrival: &Arrival, group: usize) -> u32 {
         let ideal = arrival.prefix_hit_tokens.min(arrival.input_tokens);
         if ideal == 0 || self.setup.router == Router::PrefixAware {
             return ideal;
         }
         // The prefix is in one of the caches.
-        let ready = self.replicas.iter().filter(|replica| replica.stage == Stage::Ready).count();
+        let model = self.groups[group].group.model;
+        let serves =
+            |replica: &&Replica| replica.stage == Stage::Ready && self.groups[replica.group].group.model == model;
+        let ready = self.replicas.iter().filter(serves).count();
         if self.random.random_range(0..ready.max(1)) == 0 { ideal } else { 0 }
     }
 
-    /// Creates a replica; one that serves at once where the trace begins with it.
-    fn create(&mut self, now: f64, serves: bool) {
-        let fate = Fate::of(self.setup, self.created);
-        let mut replica = Replica::new(&self.mould, self.created, now, fate);
+    /// Creates a replica of a group; one that serves at once where the trace begins with it.
+    fn create(&mut self, group: usize, now: f64, serves: bool) {
+        let scaled = &self.groups[group];
+        let fate = Fate::of(self.setup, scaled.group, self.created);
+        let mut replica = Replica::new(&scaled.mould, group, self.created, now, fate);
         if serves {
             replica.ready = now;
         }
@@ -367,6 +475,13 @@ impl<'a> World<'a> {
         self.peak = self.peak.max(self.replicas.len());
     }
 
+    /// Whether the pool has room for one more of a group.
+    fn has_room(&self, group: usize) -> bool {
+        let Some(pool) = self.setup.pool else { return true };
+        let used: u32 = self.replicas.iter().map(|replica| self.groups[replica.group].group.engine.gpus).sum();
+        used.saturating_add(self.groups[group].group.engine.gpus) <= pool
+    }
+
     fn find(&self, number: u32) -> Option<usize> {
         self.replicas.iter().position(|replica| replica.number == number)
     }
@@ -375,39 +490,42 @@ impl<'a> World<'a> {
         // It may have been taken back.
         let Some(index) = self.find(number) else { return };
         self.replicas[index].stage = Stage::Ready;
-        self.release(now);
+        self.release(self.groups[self.replicas[index].group].group.model, now);
     }
 
-    /// Gives what is held to replicas that serve.
-    fn release(&mut self, now: Time) {
-        for id in std::mem::take(&mut self.held) {
-            match self.route(now) {
+    /// Gives what is held of a model to replicas that serve.
+    fn release(&mut self, model: usize, now: Time) {
+        for id in std::mem::take(&mut self.held[model]) {
+            match self.route(model, now) {
                 Some(index) => self.give(index, id, now),
-                None => self.held.push_back(id),
+                None => self.held[model].push_back(id),
             }
         }
     }
 
-    /// Creates or removes as many as are wanted.
-    fn reconcile(&mut self, now: Time) {
-        let staying = |replica: &&Replica| replica.stage != Stage::Draining;
+    /// Creates or removes as many of a group as are wanted; what finds no room in the pool is tried again at the next tick.
+    fn reconcile(&mut self, group: usize, now: Time) {
+        let wanted = self.groups[group].wanted;
+        let staying = |replica: &&Replica| replica.group == group && replica.stage != Stage::Draining;
         let have = u32::try_from(self.replicas.iter().filter(staying).count()).unwrap_or(u32::MAX);
-        for _ in have..self.wanted {
-            self.create(now.as_secs_f64(), false);
+        for _ in have..wanted {
+            if self.has_room(group) {
+                self.create(group, now.as_secs_f64(), false);
+            }
         }
-        for _ in self.wanted..have {
-            self.retire(now);
+        for _ in wanted..have {
+            self.retire(group, now);
         }
     }
 
-    /// Takes away one: the youngest that does not serve yet, as Kubernetes does, else the least busy.
-    fn retire(&mut self, now: Time) {
-        let starting = self.replicas.iter().rposition(|replica| replica.stage == Stage::Starting);
-        if let Some(index) = starting {
+    /// Takes away one of a group: the youngest that does not serve yet, as Kubernetes does, else the least busy.
+    fn retire(&mut self, group: usize, now: Time) {
+        let own = |replica: &Replica, stage: Stage| replica.group == group && replica.stage == stage;
+        if let Some(index) = self.replicas.iter().rposition(|replica| own(replica, Stage::Starting)) {
             self.remove(index, now.as_secs_f64());
             return;
         }
-        let serving = self.replicas.iter().enumerate().filter(|(_, replica)| replica.stage == Stage::Ready);
+        let serving = self.replicas.iter().enumerate().filter(|(_, replica)| own(replica, Stage::Ready));
         let least = serving.min_by_key(|(index, replica)| (replica.in_flight, std::cmp::Reverse(*index)));
         let Some((index, _)) = least else { return };
         let replica = &mut self.replicas[index];
@@ -427,7 +545,7 @@ impl<'a> World<'a> {
 
     fn pay(&mut self, replica: &Replica, until: f64) {
         let (from, to) = (replica.created.max(self.setup.warmup), until.min(self.setup.length));
-        self.paid += (to - from).max(0.0);
+        self.groups[replica.group].paid += (to - from).max(0.0);
     }
 
     fn cut(&mut self, number: u32, now: Time) {
@@ -448,15 +566,16 @@ impl<'a> World<'a> {
         self.advance(index, now);
         let replica = self.replicas.remove(index);
         self.pay(&replica, now.as_secs_f64());
+        let model = self.groups[replica.group].group.model;
         for id in replica.requests {
             if !self.book.is_over(id) && self.book.crashed(id) {
-                self.held.push_back(id);
+                self.held[model].push_back(id);
             }
         }
         if replica.stage != Stage::Draining {
-            self.create(now.as_secs_f64(), false);
+            self.create(replica.group, now.as_secs_f64(), false);
         }
-        self.release(now);
+        self.release(model, now);
     }
 
     fn end(mut self, wall: f64) -> Outcome {
@@ -465,13 +584,28 @@ impl<'a> World<'a> {
             self.pay(&replica, self.setup.length);
         }
         let percentiles = |latency: &Option<Latency>| latency.as_ref().map(Latency::percentiles).unwrap_or_default();
-        let paid_hours = self.paid / 3600.0;
+        let seconds = self.setup.length - self.setup.warmup;
+        let group = |scaled: &Scaled<'_>| {
+            let gpu_hours = scaled.paid / 3600.0 * f64::from(scaled.group.engine.gpus);
+            GroupOutcome {
+                name: scaled.group.name.clone(),
+                gpu_hours,
+                cost: gpu_hours * scaled.group.price,
+                reversals_per_hour: scaled.reversals.per_hour(seconds),
+            }
+        };
+        let groups: Vec<GroupOutcome> = self.groups.iter().map(group).collect();
+        let mut fates = Fates::default();
+        self.book.fates.iter().for_each(|model| fates.add(model));
         Outcome {
-            fates: self.book.fates,
+            fates,
             ttft: percentiles(&self.book.ttft),
             tpot: percentiles(&self.book.tpot),
-            gpu_hours: paid_hours * f64::from(self.setup.engine.gpus),
-            reversals_per_hour: self.reversals.per_hour(self.setup.length - self.setup.warmup),
+            gpu_hours: groups.iter().map(|group| group.gpu_hours).sum(),
+            cost: groups.iter().map(|group| group.cost).sum(),
+            models: self.book.fates,
+            reversals_per_hour: groups.iter().map(|group| group.reversals_per_hour).sum(),
+            groups,
             peak_replicas: u32::try_from(self.peak).unwrap_or(u32::MAX),
             created: self.created,
             wall,

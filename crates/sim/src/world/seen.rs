@@ -79,18 +79,18 @@ pub struct Traffic {
 /// Seconds that ended requests are remembered.
 pub const RECENT: f64 = 180.0;
 
-/// What a policy sees at a tick.
+/// What is seen of one group at a tick.
 #[derive(Debug)]
 pub struct Seen<'a> {
     /// Seconds since the trace began.
     pub now: f64,
     /// Replicas that were wanted last.
     pub wanted: u32,
-    /// Requests held because nothing serves.
+    /// Requests of its model, held because nothing serves.
     pub held: u32,
-    /// All replicas that exist.
+    /// All replicas of it that exist.
     pub replicas: &'a [ReplicaView],
-    /// The router's counts.
+    /// The router's counts of its model.
     pub traffic: &'a Traffic,
 }
 

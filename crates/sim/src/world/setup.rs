@@ -40,23 +40,42 @@ pub struct Faults {
     pub scrape_loss: f64,
 }
 
-/// Everything but the arrivals and the policy.
+/// Replicas that are alike, and are scaled by one count.
 #[derive(Debug, Clone)]
-pub struct Setup {
+pub struct Group {
+    /// What to call it.
+    pub name: String,
     /// The engine of every replica.
     pub engine: EngineSpec,
-    /// What a request has to keep.
-    pub slo: Slo,
     /// How long replicas take to start.
     pub cold_start: ColdStart,
-    /// What all randomness begins with.
-    pub seed: u64,
     /// Fewest replicas.
     pub min: u32,
     /// Most replicas.
     pub max: u32,
     /// Replicas that serve when the trace begins.
     pub initial: u32,
+    /// Whose requests it serves; several groups may serve one model's.
+    pub model: usize,
+    /// What a replica is taken to carry beside those of other groups of its model: the least loaded by this measure is next.
+    pub weight: f64,
+    /// What an hour of a GPU costs.
+    pub price: f64,
+}
+
+/// Everything but the arrivals and the policy.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// What is scaled; where there is more, the first of it.
+    pub group: Group,
+    /// What else is scaled beside it.
+    pub others: Vec<Group>,
+    /// GPUs that all groups share; none are as many as are asked for.
+    pub pool: Option<u32>,
+    /// What a request has to keep.
+    pub slo: Slo,
+    /// What all randomness begins with.
+    pub seed: u64,
     /// Seconds at the beginning that are neither scored nor paid.
     pub warmup: f64,
     /// Seconds of the trace; what is paid ends here.
@@ -71,18 +90,39 @@ pub struct Setup {
     pub faults: Faults,
 }
 
+impl Group {
+    /// One to 64 replicas that begin with one, at a price of 1.
+    #[must_use]
+    pub fn new(engine: EngineSpec, cold_start: f64) -> Self {
+        Self {
+            name: engine.name.clone(),
+            engine,
+            cold_start: ColdStart { median: cold_start, sigma: SIGMA },
+            min: 1,
+            max: 64,
+            initial: 1,
+            model: 0,
+            weight: 1.0,
+            price: 1.0,
+        }
+    }
+}
+
 impl Setup {
+    /// All groups, in order.
+    pub fn groups(&self) -> impl Iterator<Item = &Group> {
+        std::iter::once(&self.group).chain(&self.others)
+    }
+
     /// A run of `length` seconds without faults, with the benchmark protocol's other values.
     #[must_use]
     pub fn new(engine: EngineSpec, slo: Slo, cold_start: f64, seed: u64, length: f64) -> Self {
         Self {
-            engine,
+            group: Group::new(engine, cold_start),
+            others: Vec::new(),
+            pool: None,
             slo,
-            cold_start: ColdStart { median: cold_start, sigma: SIGMA },
             seed,
-            min: 1,
-            max: 64,
-            initial: 1,
             // A trace that is hardly longer than the protocol's 300 s would have nothing left to score.
             warmup: 300.0_f64.min(length / 4.0),
             length,
