@@ -6,6 +6,7 @@ mod common;
 
 use common::{in_repository, run};
 use serde_json::Value;
+use std::fmt::Write;
 
 const LOAD: &str = "burst:base=2,peak=7,every=300s,for=60s,input=700,output=110";
 
@@ -166,8 +167,11 @@ fn several_groups_serve_one_model_or_several_and_share_a_pool() {
 
     // Two models, each with a trace of its own, and six GPUs for both.
     let trace = folder.path().join("trace.csv");
-    let requests: String = (0..2400).map(|at| format!("{},700,100\n", f64::from(at) * 0.25)).collect();
-    std::fs::write(&trace, format!("t,input_tokens,output_tokens\n{requests}")).unwrap();
+    let mut requests = "t,input_tokens,output_tokens\n".to_owned();
+    for at in 0..2400 {
+        writeln!(requests, "{},700,100", f64::from(at) * 0.25).unwrap();
+    }
+    std::fs::write(&trace, requests).unwrap();
     let timeline = folder.path().join("timeline.json");
     let traces = format!("cheap={0},fast={0}", trace.display());
     let arguments =
