@@ -160,7 +160,7 @@ fn report(
 }
 
 /// The one PodAutoscaler of a manifest.
-pub(super) fn one_autoscaler(path: &Path) -> anyhow::Result<PodAutoscaler> {
+pub(crate) fn one_autoscaler(path: &Path) -> anyhow::Result<PodAutoscaler> {
     let mut found = autoscalers(path)?;
     match found.pop() {
         Some(object) if found.is_empty() => Ok(object),
