@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Simulate(Box<command::simulate::SimulateArgs>),
     /// Compare policies on traces, in virtual time, against an oracle
     Compare(Box<command::compare::CompareArgs>),
+    /// Find the cheapest mix of GPU types that carries a load
+    Plan(command::plan::PlanArgs),
     /// Feed recorded or hand-written observations to the core and print its decisions
     Decide(command::decide::DecideArgs),
     /// Run a stand-in engine: OpenAI API and vLLM metrics, paced by a model of a real engine

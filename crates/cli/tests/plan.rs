@@ -1,0 +1,33 @@
+//! `plan`: what it prints is relied on from outside.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "all of it is test code")]
+
+mod common;
+
+use common::run_with_input;
+use serde_json::json;
+
+#[test]
+fn a_plan_names_every_type_and_who_serves_what() {
+    let problem = json!({
+        "gpus": {"A10G": {"cost": 1.01, "min": 0, "max": 8, "current": 2}, "L4": {"cost": 9.0}},
+        "load": [{"input": 128, "output": 64, "rate": 9.0, "capacity": {"A10G": 2.0}}],
+        "split": "fractional", "changeCost": 0.0, "deadlineSeconds": 10,
+    });
+    let answer = run_with_input(&["plan", "-"], &problem.to_string()).good().lines().remove(0);
+    assert_eq!((&answer["status"], &answer["replicas"]), (&json!("optimal"), &json!({"A10G": 5, "L4": 0})));
+    assert_eq!(answer["routing"], json!([{"load": 0, "gpu": "A10G", "share": 1.0}]));
+    for field in ["cost", "bound", "unserved", "seconds"] {
+        assert!(answer.get(field).is_some(), "{field}: {answer}");
+    }
+}
+
+#[test]
+fn an_infeasible_problem_is_an_answer_and_a_wrong_one_an_error() {
+    let tight = json!({"gpus": {"a": {"cost": 1, "max": 1}}, "load": [{"rate": 9, "capacity": {"a": 2}}]});
+    let answer = run_with_input(&["plan", "-"], &tight.to_string()).good().lines().remove(0);
+    assert_eq!(answer["status"], "infeasible");
+    assert_eq!(answer["unserved"][0]["load"], 0);
+    let wrong = json!({"gpus": {"a": {"cost": 1}}, "load": [{"rate": "fast", "capacity": {}}]});
+    run_with_input(&["plan", "-"], &wrong.to_string()).refused(1, &["standard input", "load[0].rate"]);
+}

@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""`plan` against outside judges: HiGHS on the same problem with slices of a size counted together, and CBC (by PuLP) on Mélange's own
+formulation, one binary for each slice and type. Needs `pip install highspy pulp`.
+
+    judge.py PROGRAM [PROBLEMS] [DEADLINE]
+"""
+
+import json
+import random
+import statistics
+import subprocess
+import sys
+import time
+
+import highspy
+import pulp
+
+
+def problem(seed, deadline):
+    """Types with prices, sizes log-spaced, capacities as rooflines have them: dearer types are better at long requests."""
+    r = random.Random(seed)
+    types = r.randint(2, 8)
+    sizes = r.choice([6, 12, 30, 60, 120])
+    costs = {f"g{j}": round(0.7 * 1.6**j * r.uniform(0.8, 1.2), 3) for j in range(types)}
+    load = []
+    for _ in range(sizes):
+        size = 2 ** r.uniform(0, 8)
+        capacity = {}
+        for name, cost in costs.items():
+            fast = 20 * cost ** r.uniform(0.6, 1.4) / size
+            capacity[name] = 0.0 if r.random() < 0.05 else round(fast, 6)
+        if not any(capacity.values()):
+            capacity["g0"] = 1.0
+        load.append({"rate": round(r.uniform(0, 1) * r.choice([1, 5, 20]) * 10 / size / sizes, 8), "capacity": capacity})
+    slices = r.choice([1, 4, 8])
+    return {"gpus": {n: {"cost": c} for n, c in costs.items()}, "load": load, "split": {"slices": slices}, "deadlineSeconds": deadline}
+
+
+def ours(program, given):
+    began = time.time()
+    out = subprocess.run([program, "plan", "-"], input=json.dumps(given), capture_output=True, text=True, check=True)
+    answer = json.loads(out.stdout)
+    return answer, time.time() - began
+
+
+def highs(given, limit):
+    """The proven optimum, or the best bound at the limit."""
+    s = given["split"]["slices"]
+    h = highspy.Highs()
+    h.setOptionValue("output_flag", False)
+    h.setOptionValue("time_limit", limit)
+    h.setOptionValue("mip_rel_gap", 0.0)
+    h.setOptionValue("mip_abs_gap", 1e-7)
+    names = list(given["gpus"])
+    y = {n: h.addVariable(lb=0, ub=1e6, obj=given["gpus"][n]["cost"], type=highspy.HighsVarType.kInteger) for n in names}
+    rows = {n: [] for n in names}
+    for size in given["load"]:
+        if size["rate"] <= 0:
+            continue
+        parts = []
+        for n, capacity in size["capacity"].items():
+            if capacity > 0:
+                x = h.addVariable(lb=0, ub=s, type=highspy.HighsVarType.kInteger)
+                parts.append(x)
+                rows[n].append((x, size["rate"] / capacity / s))
+        h.addConstr(sum(parts) == s)
+    for n, terms in rows.items():
+        if terms:
+            h.addConstr(sum(x * c for x, c in terms) <= y[n])
+    began = time.time()
+    h.minimize()
+    info = h.getInfo()
+    proven = h.getModelStatus() == highspy.HighsModelStatus.kOptimal
+    return info.objective_function_value, info.mip_dual_bound, proven, time.time() - began
+
+
+def cbc(given, limit):
+    s = given["split"]["slices"]
+    names = list(given["gpus"])
+    p = pulp.LpProblem("melange", pulp.LpMinimize)
+    y = {n: pulp.LpVariable(f"y_{n}", lowBound=0, cat="Integer") for n in names}
+    p += pulp.lpSum(given["gpus"][n]["cost"] * y[n] for n in names)
+    rows = {n: [] for n in names}
+    for i, size in enumerate(given["load"]):
+        if size["rate"] <= 0:
+            continue
+        for k in range(s):
+            xs = []
+            for n, capacity in size["capacity"].items():
+                if capacity > 0:
+                    x = pulp.LpVariable(f"x_{i}_{k}_{n}", cat="Binary")
+                    xs.append(x)
+                    rows[n].append(x * (size["rate"] / capacity / s))
+            p += pulp.lpSum(xs) == 1
+    for n in names:
+        if rows[n]:
+            p += pulp.lpSum(rows[n]) <= y[n]
+    began = time.time()
+    p.solve(pulp.PULP_CBC_CMD(msg=False, timeLimit=limit))
+    took = time.time() - began
+    value = pulp.value(p.objective)
+    return value, took
+
+
+def main():
+    program = sys.argv[1]
+    count = int(sys.argv[2]) if len(sys.argv) > 2 else 20
+    deadline = float(sys.argv[3]) if len(sys.argv) > 3 else 10.0
+    ratios, worse, unproven, wrong, slow = [], 0, 0, 0, []
+    for seed in range(count):
+        given = problem(seed, deadline)
+        answer, took = ours(program, given)
+        best, bound, proven, judged = highs(given, 60.0)
+        other, other_took = cbc(given, deadline)
+        shape = f"{len(given['gpus'])} types x {len(given['load'])} sizes x {given['split']['slices']} slices"
+        note = ""
+        if answer["status"] == "optimal":
+            if abs(answer["cost"] - best) > 1e-4 and (proven or answer["cost"] > best + 1e-4):
+                wrong, note = wrong + 1, "NOT THE OPTIMUM"
+        else:
+            unproven += 1
+            lowest = best if proven else bound
+            if answer["bound"] > lowest + 1e-4 and proven:
+                wrong, note = wrong + 1, "THE GAP IS NOT TRUE"
+        if other is not None and answer["cost"] > other + 1e-4:
+            worse, note = worse + 1, note + " DEARER THAN CBC"
+        ratios.append(answer["seconds"] / max(other_took, 1e-3))
+        slow.append(answer["seconds"])
+        print(
+            f"{seed}: {shape}: {answer['status']} {answer['cost']:.3f} in {answer['seconds']:.3f} s; HiGHS {best:.3f}"
+            f"{'' if proven else ' (not proven)'} in {judged:.2f} s; CBC {other if other is None else round(other, 3)} in {other_took:.2f} s {note}",
+            flush=True,
+        )
+    print(
+        f"{count} problems: {wrong} wrong, {worse} dearer than CBC, {unproven} not proven by the deadline; time: median {statistics.median(slow):.3f} s,"
+        f" worst {max(slow):.2f} s; as a multiple of CBC's: median {statistics.median(ratios):.3f}, worst {max(ratios):.2f}"
+    )
+    sys.exit(1 if wrong or worse else 0)
+
+
+main()

@@ -1,0 +1,17 @@
+//! The cheapest mix of GPU types that carries a load within its SLO.
+//!
+//! A [`Problem`] says what GPU types cost and how many there may be, and for each size of request how many a second one replica of
+//! each type sustains. [`solve`] answers replicas by type and who serves which size: a mixed-integer program
+//! (Mélange, arXiv 2404.14527, taken further: caps, minimums, the cost of changes, a budget, and joint rounding), solved to a
+//! proven optimum or, where the deadline comes first, to the best answer found with a bound that says how far off it can be.
+//! A greedy answer is found first, so that there always is one. Must not know requests, profiles or clusters.
+
+mod answer;
+mod greedy;
+mod model;
+mod problem;
+mod solve;
+
+pub use answer::{Answer, Route, Status, Unserved};
+pub use problem::{Gpu, Load, Problem, ProblemError, Split};
+pub use solve::solve;
