@@ -31,3 +31,21 @@ fn an_infeasible_problem_is_an_answer_and_a_wrong_one_an_error() {
     let wrong = json!({"gpus": {"a": {"cost": 1}}, "load": [{"rate": "fast", "capacity": {}}]});
     run_with_input(&["plan", "-"], &wrong.to_string()).refused(1, &["standard input", "load[0].rate"]);
 }
+
+#[test]
+fn profiles_say_what_types_cost_and_carry() {
+    let folder = tempfile::tempdir().unwrap();
+    let profile = |name: &str, cost: f64, rate: f64| {
+        let grid = json!([[rate, rate / 2.0], [rate / 2.0, rate / 4.0]]);
+        let text =
+            json!({"gpu": name, "cost": cost, "tputs": grid, "indexes": [[64, 128], [256, 512]], "created": 1.0});
+        let file = folder.path().join(format!("{name}.json"));
+        std::fs::write(&file, text.to_string()).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let profiles = format!("{},{}", profile("cheap", 1.0, 4.0), profile("dear", 5.0, 16.0));
+    let problem = json!({"load": [{"input": 512, "output": 128, "rate": 3.0}]});
+    let answer = run_with_input(&["plan", "-", "--profile", &profiles], &problem.to_string()).good().lines().remove(0);
+    assert_eq!(answer["replicas"], json!({"cheap": 3, "dear": 0}), "three at 1 a second each");
+    run_with_input(&["plan", "-", "--profile", "nowhere.json"], &problem.to_string()).refused(1, &["nowhere.json"]);
+}

@@ -10,8 +10,10 @@ mod answer;
 mod greedy;
 mod model;
 mod problem;
+mod profile;
 mod solve;
 
 pub use answer::{Answer, Route, Status, Unserved};
 pub use problem::{Gpu, Load, Problem, ProblemError, Split};
+pub use profile::Profile;
 pub use solve::solve;

@@ -1,5 +1,6 @@
 //! What is asked, as JSON has it, and what may be asked.
 
+use crate::profile::Profile;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -7,7 +8,8 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Problem {
-    /// GPU types by name.
+    /// GPU types by name; those of profiles need not be named.
+    #[serde(default)]
     pub gpus: BTreeMap<String, Gpu>,
     /// Sizes of requests.
     pub load: Vec<Load>,
@@ -49,7 +51,7 @@ pub struct Gpu {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Load {
-    /// Prompt tokens; told back, and not reckoned with.
+    /// Prompt tokens; what profiles reckon with.
     #[serde(default)]
     pub input: Option<f64>,
     /// Answer tokens; the same.
@@ -61,6 +63,7 @@ pub struct Load {
     #[serde(default)]
     pub priority: i32,
     /// Requests of this size a second that one replica of a type sustains within the SLO; 0 or absent: it cannot serve them.
+    #[serde(default)]
     pub capacity: BTreeMap<String, f64>,
 }
 
@@ -97,14 +100,32 @@ const MAX_SLICES: u32 = 1000;
 const MOST: f64 = 1e9;
 
 impl Problem {
-    /// Reads a problem from JSON.
+    /// Fills in what profiles know: their types where the problem has none of the name, and the capacity of each size with
+    /// token counts where it has none for the type. Of several profiles of a type the newest counts.
+    pub fn apply(&mut self, profiles: &[Profile]) {
+        for profile in profiles {
+            let newer = |other: &Profile| other.gpu == profile.gpu && other.created > profile.created;
+            if profiles.iter().any(newer) {
+                continue;
+            }
+            let gpu = Gpu { cost: profile.cost, min: 0, max: None, current: None };
+            self.gpus.entry(profile.gpu.clone()).or_insert(gpu);
+            for load in &mut self.load {
+                if let Some((input, output)) = load.input.zip(load.output) {
+                    let known = load.capacity.entry(profile.gpu.clone());
+                    known.or_insert_with(|| profile.capacity(input, output));
+                }
+            }
+        }
+    }
+
+    /// Reads a problem from JSON; [`Problem::validate`] checks it, which [`crate::solve`] does, too.
     pub fn from_json(text: &str) -> Result<Self, ProblemError> {
         let mut json = serde_json::Deserializer::from_str(text);
         let problem: Self = serde_path_to_error::deserialize(&mut json).map_err(|error| ProblemError {
             path: Some(error.path().to_string()).filter(|path| path != ".").unwrap_or_else(|| "input".to_owned()),
             message: error.inner().to_string(),
         })?;
-        problem.validate()?;
         Ok(problem)
     }
 

@@ -147,7 +147,8 @@ fn a_deadline_of_nothing_still_has_an_answer_with_a_true_gap() {
 #[test]
 fn what_cannot_be_asked_is_said_with_its_path() {
     let refused = |problem: Value, part: &str| {
-        let error = Problem::from_json(&problem.to_string()).unwrap_err().to_string();
+        let read = Problem::from_json(&problem.to_string());
+        let error = read.and_then(|problem| problem.validate()).unwrap_err().to_string();
         assert!(error.contains(part), "{error}");
     };
     refused(json!({"gpus": {}, "load": []}), "gpus: 0 types");

@@ -2,7 +2,7 @@
 
 use crate::output;
 use anyhow::Context;
-use planner::Problem;
+use planner::{Problem, Profile};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -21,11 +21,16 @@ off it can be.
 
 Examples:
   aibrix-autoscaler plan problem.json
+  aibrix-autoscaler plan load.json --profile a100.json,a40.json
   jq .problem day.json | aibrix-autoscaler plan -"
 )]
 pub(crate) struct PlanArgs {
     /// The problem; - reads standard input
     file: PathBuf,
+    /// Profiles as AIBrix writes them: they name types with their costs, and what a replica carries of sizes with input and
+    /// output tokens; what the problem says itself goes before
+    #[arg(long, value_name = "FILE", value_delimiter = ',')]
+    profile: Vec<PathBuf>,
     /// Output is JSON in any case; accepted for symmetry with the other commands
     #[arg(long)]
     json: bool,
@@ -33,7 +38,9 @@ pub(crate) struct PlanArgs {
 
 pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
     let name = super::name_of(&args.file);
-    let problem = Problem::from_json(&super::read_text(&args.file)?).with_context(|| name.clone())?;
+    let mut problem = Problem::from_json(&super::read_text(&args.file)?).with_context(|| name.clone())?;
+    let read = |path: &PathBuf| Profile::from_json(&super::read_text(path)?).with_context(|| super::name_of(path));
+    problem.apply(&args.profile.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?);
     let answer = planner::solve(&problem).with_context(|| name)?;
     output::print(&format!("{}\n", serde_json::to_string(&answer)?))?;
     Ok(ExitCode::SUCCESS)
