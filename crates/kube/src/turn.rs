@@ -23,7 +23,8 @@ use autoscaler_runtime::decide::input::Tick;
 use autoscaler_runtime::decide::observe::{Clock, wire};
 use kube::ResourceExt;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
 /// One object's turns, and what it remembers between them.
@@ -41,8 +42,8 @@ pub(crate) struct Turns {
     startup: StartUps,
     /// When a schedule next begins or ends.
     edge: Option<Timestamp>,
-    /// The generation of the manifest that the recording has.
-    told: AtomicI64,
+    /// A hash of the manifest that the recording has.
+    told: AtomicU64,
 }
 
 impl Turns {
@@ -70,7 +71,7 @@ impl Turns {
             voice,
             startup,
             edge: None,
-            told: AtomicI64::new(-1),
+            told: AtomicU64::new(0),
         }
     }
 
@@ -197,8 +198,11 @@ impl Turns {
         let object = &self.assignment.object;
         // Names of several namespaces, in a form that a name may have.
         let name = format!("{}.{}", object.namespace().unwrap_or_default(), object.name_any());
-        let generation = object.metadata.generation.unwrap_or_default();
-        if self.told.swap(generation, Ordering::Relaxed) != generation {
+        // Annotations are settings, too, and do not raise the generation.
+        let mut hasher = DefaultHasher::new();
+        (object.metadata.generation, object.annotations()).hash(&mut hasher);
+        let told = hasher.finish();
+        if self.told.swap(told, Ordering::Relaxed) != told {
             recorder.autoscaler(&name, serde_json::json!(**object));
         }
         let mut tick = Tick::recorded(now.since(*epoch).as_secs(), decided.is_some());

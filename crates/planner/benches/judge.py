@@ -31,7 +31,7 @@ def problem(seed, deadline):
             capacity[name] = 0.0 if r.random() < 0.05 else round(fast, 6)
         if not any(capacity.values()):
             capacity["g0"] = 1.0
-        load.append({"rate": round(r.uniform(0, 1) * r.choice([1, 5, 20]) * 10 / size / sizes, 8), "capacity": capacity})
+        load.append({"rate": round(r.uniform(0, 1) * r.choice([2, 20, 200, 1000]) * 10 / size / sizes, 8), "capacity": capacity})
     slices = r.choice([1, 4, 8])
     return {"gpus": {n: {"cost": c} for n, c in costs.items()}, "load": load, "split": {"slices": slices}, "deadlineSeconds": deadline}
 

@@ -45,7 +45,7 @@ pub(crate) fn draft(model: &Model) -> Option<Draft> {
 /// Deals the sizes out to some of the types.
 fn deal(model: &Model, allowed: &[usize]) -> Option<Draft> {
     let units = model.slices.unwrap_or(UNITS);
-    let mut loads: Vec<f64> = model.types.iter().map(|one| one.taken).collect();
+    let mut loads: Vec<f64> = vec![0.0; model.types.len()];
     let mut shares = vec![vec![0.0; model.types.len()]; model.sizes.len()];
     let mut order: Vec<usize> = (0..model.sizes.len()).collect();
     let cost = |at: usize| {

@@ -11,6 +11,7 @@ mod greedy;
 mod model;
 mod problem;
 mod profile;
+mod round;
 mod solve;
 
 pub use answer::{Answer, Route, Status, Unserved};

@@ -4,8 +4,8 @@ use crate::problem::{Problem, Split};
 
 /// The largest count of a type that has no maximum.
 const UNBOUNDED: u32 = 1_000_000;
-/// A size that needs less than this share of what the largest needs is served by its cheapest type and not optimised: a solver
-/// in floating point wants coefficients within six orders of magnitude.
+/// A size that needs less than this share of what the largest needs is not optimised: a solver in floating point wants
+/// coefficients within six orders of magnitude. It is put where there is room afterwards.
 const NEGLIGIBLE: f64 = 1e-6;
 
 /// The part of a problem that is optimised.
@@ -18,8 +18,8 @@ pub(crate) struct Model {
     pub(crate) budget: Option<f64>,
     /// Sizes that no type can serve.
     pub(crate) hopeless: Vec<usize>,
-    /// Sizes that are too small to matter, and who serves them.
-    pub(crate) small: Vec<(usize, usize)>,
+    /// Sizes that are too small to matter to the solver.
+    pub(crate) small: Vec<Size>,
 }
 
 /// A GPU type.
@@ -30,8 +30,6 @@ pub(crate) struct Type {
     pub(crate) min: u32,
     pub(crate) max: u32,
     pub(crate) current: Option<u32>,
-    /// Replicas that sizes take which are not optimised.
-    pub(crate) taken: f64,
 }
 
 /// A size.
@@ -46,7 +44,7 @@ pub(crate) struct Size {
 
 impl Model {
     pub(crate) fn of(problem: &Problem) -> Self {
-        let mut types: Vec<Type> = problem
+        let types: Vec<Type> = problem
             .gpus
             .iter()
             .map(|(name, gpu)| Type {
@@ -55,10 +53,9 @@ impl Model {
                 min: gpu.min,
                 max: gpu.max.unwrap_or(UNBOUNDED).max(gpu.min),
                 current: gpu.current,
-                taken: 0.0,
             })
             .collect();
-        let (mut sizes, mut hopeless, mut small) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut sizes, mut hopeless) = (Vec::new(), Vec::new());
         for (at, load) in problem.load.iter().enumerate().filter(|(_, load)| load.rate > 0.0) {
             let need = |one: &Type| {
                 let capacity = load.capacity.get(&one.name).copied().unwrap_or(0.0);
@@ -73,14 +70,7 @@ impl Model {
         }
         let least = |size: &Size| size.needs.iter().flatten().copied().fold(f64::INFINITY, f64::min);
         let largest = sizes.iter().map(least).fold(0.0, f64::max);
-        sizes.retain(|size| {
-            let matters = least(size) >= largest * NEGLIGIBLE;
-            if !matters && let Some(at) = cheapest(&types, size) {
-                types[at].taken += size.needs[at].unwrap_or(0.0);
-                small.push((size.load, at));
-            }
-            matters
-        });
+        let (sizes, small) = sizes.into_iter().partition(|size| least(size) >= largest * NEGLIGIBLE);
         let slices = match problem.split {
             Split::Fractional => None,
             Split::Slices(slices) => Some(slices),
@@ -108,11 +98,4 @@ impl Model {
         let minimums: f64 = self.types.iter().map(|one| one.cost * f64::from(one.min)).sum();
         self.sizes.iter().map(size).sum::<f64>().max(minimums)
     }
-}
-
-/// The type on which a size costs least.
-pub(crate) fn cheapest(types: &[Type], size: &Size) -> Option<usize> {
-    let costs =
-        types.iter().zip(&size.needs).enumerate().filter_map(|(at, (one, need))| Some((at, one.cost * (*need)?)));
-    costs.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(at, _)| at)
 }

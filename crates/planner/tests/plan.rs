@@ -109,6 +109,36 @@ fn where_caps_are_too_tight_the_higher_priority_is_served_first() {
 }
 
 #[test]
+fn each_priority_gets_what_it_can_before_a_lower_one() {
+    let sizes: Vec<Value> =
+        (1..=6).map(|rank| json!({"rate": 1.0, "priority": rank, "capacity": {"a": 1.0}})).collect();
+    let answer = plan(&json!({"gpus": {"a": {"cost": 1.0, "max": 1}}, "load": sizes}));
+    assert_eq!(answer.unserved.iter().map(|one| one.load).collect::<Vec<_>>(), [0, 1, 2, 3, 4], "{answer:?}");
+    // The second of the first rank fits only where the first one leaves it room.
+    let answer = plan(&json!({
+        "gpus": {"a": {"cost": 1.0, "max": 1}, "b": {"cost": 1.0, "max": 1}},
+        "load": [
+            {"rate": 1.0, "priority": 1, "capacity": {"a": 100.0, "b": 1.0}},
+            {"rate": 1.0, "priority": 1, "capacity": {"a": 1.0}},
+            {"rate": 1.0, "priority": 0, "capacity": {"b": 1.0}},
+        ],
+    }));
+    assert_eq!(answer.status, Status::Infeasible);
+    let unserved =
+        |load: usize| answer.unserved.iter().filter(|one| one.load == load).map(|one| one.share).sum::<f64>();
+    assert!(unserved(0) < 1e-6 && unserved(1) < 1e-6 && unserved(2) > 0.0, "{answer:?}");
+}
+
+#[test]
+fn a_size_that_hardly_matters_is_put_where_there_is_room() {
+    let answer = plan(&json!({
+        "gpus": {"a": {"cost": 1.0}, "b": {"cost": 1.01}},
+        "load": [{"rate": 95.0, "capacity": {"b": 10.0}}, {"rate": 5e-6, "capacity": {"a": 10.0, "b": 5.0}}],
+    }));
+    assert_eq!((answer.status, answer.replicas["a"], answer.replicas["b"]), (Status::Optimal, 0, 10), "{answer:?}");
+}
+
+#[test]
 fn a_small_gain_is_not_worth_a_change() {
     let problem = |change: f64| {
         json!({

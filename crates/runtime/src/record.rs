@@ -2,7 +2,7 @@
 //!
 //! The first line is `{"recording": 1, "epoch": …}`; an autoscaler's line, `{"autoscaler": …}`, stands before its first tick, and
 //! again where its manifest has changed; each tick is one of `decide`'s, with what was decided and the requests that ended. A
-//! disk that is slow or full loses lines, and says so; it never delays a decision.
+//! disk that is slow or full loses lines, which the end says; it never delays a decision.
 
 use crate::decide::input::Tick;
 use serde::Serialize;

@@ -75,6 +75,12 @@ pub fn tune(
 ) -> Result<Tuned, CompareError> {
     let (train, held): (Vec<Load>, Vec<Load>) = ground.loads.iter().map(split).unzip();
     let (train, held) = (fields(&train, ground, threads)?, fields(&held, ground, threads)?);
+    // What is printed is what was simulated: with bounds that are wide enough for every trace.
+    let mut manifest = manifest.clone();
+    let most = train.iter().chain(&held).map(|field| field.pair.setup.group.max).max().unwrap_or(1);
+    manifest["spec"]["minReplicas"] = ground.setup.group.min.into();
+    manifest["spec"]["maxReplicas"] = most.into();
+    let manifest = &manifest;
     if train.is_empty() {
         return Err(CompareError::Unscored);
     }
@@ -190,40 +196,49 @@ fn settings(manifest: &Value) -> Vec<Setting> {
     }];
     let strategy = manifest["spec"]["scalingStrategy"].as_str().unwrap_or_default();
     settings.push(Setting {
-        set: |manifest, factor| seconds(manifest, "autoscaling.aibrix.ai/scale-down-cooldown-window", 300.0 * factor),
+        set: |manifest, factor| {
+            let key = "autoscaling.aibrix.ai/scale-down-cooldown-window";
+            let now =
+                annotation(manifest, key).map_or(300.0, |text| text.trim_end_matches('s').parse().unwrap_or(300.0));
+            annotate(manifest, key, format!("{}s", (now * factor).round()));
+        },
         values: vec![0.1, 0.33, 2.0, 4.0],
     });
     if strategy != "HPA" {
         settings.push(Setting {
-            set: |manifest, factor| {
-                let window = (180.0 * factor).round().max(10.0);
-                manifest["spec"]["observeWindowSeconds"] = json!(whole(window));
-            },
+            set: |manifest, factor| window(manifest, "observeWindowSeconds", 180.0, factor),
             values: vec![0.17, 0.33, 2.0],
         });
         settings.push(Setting {
             set: |manifest, factor| {
-                let rate = (2.0 * factor).max(1.1);
-                manifest["metadata"]["annotations"]["autoscaling.aibrix.ai/max-scale-up-rate"] =
-                    json!(format!("{rate:.2}"));
+                let key = "autoscaling.aibrix.ai/max-scale-up-rate";
+                let now = annotation(manifest, key).and_then(|text| text.parse::<f64>().ok()).unwrap_or(2.0);
+                annotate(manifest, key, format!("{:.2}", (now * factor).max(1.1)));
             },
             values: vec![2.0, 5.0],
         });
     }
     if strategy == "KPA" {
         settings.push(Setting {
-            set: |manifest, factor| {
-                let window = (60.0 * factor).round().max(5.0);
-                manifest["spec"]["panicWindowSeconds"] = json!(whole(window));
-            },
+            set: |manifest, factor| window(manifest, "panicWindowSeconds", 60.0, factor),
             values: vec![0.17, 0.5],
         });
     }
     settings
 }
 
-fn seconds(manifest: &mut Value, key: &str, value: f64) {
-    manifest["metadata"]["annotations"][key] = json!(format!("{}s", value.round()));
+fn annotation(manifest: &Value, key: &str) -> Option<String> {
+    manifest["metadata"]["annotations"][key].as_str().map(str::to_owned)
+}
+
+fn annotate(manifest: &mut Value, key: &str, value: String) {
+    manifest["metadata"]["annotations"][key] = value.into();
+}
+
+/// A window in seconds, as a factor of what it is now.
+fn window(manifest: &mut Value, field: &str, default: f64, factor: f64) {
+    let now = manifest["spec"][field].as_f64().unwrap_or(default);
+    manifest["spec"][field] = json!(whole((now * factor).round().max(5.0)));
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "a cast saturates")]

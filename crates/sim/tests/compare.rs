@@ -57,3 +57,13 @@ fn what_no_capacity_can_reach_is_reported_and_not_scored() {
     assert!(cells.iter().all(|cell| cell.score.is_none() && cell.attainable_max < 0.9));
     assert!(summaries(&cells).iter().all(|line| line.score.is_none() && line.cells == 0));
 }
+
+#[test]
+fn with_faults_references_live_in_the_same_world_as_policies() {
+    let mut grid = grid("poisson:rate=4,input=500,output=80");
+    grid.setup.faults.crashes_per_hour = 10.0;
+    grid.policies.truncate(1);
+    let cells = run(&grid, 2, &|_| {}).unwrap().cells;
+    let of = |cold: f64| cells.iter().find(|cell| cell.policy == "best-static" && cell.cold_start == cold).unwrap();
+    assert_ne!(of(30.0).attainment, of(120.0).attainment, "a replacement takes its time");
+}

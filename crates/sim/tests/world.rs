@@ -270,3 +270,30 @@ fn a_models_requests_are_served_by_its_own_groups_only() {
     assert_eq!(outcome.models[1].unfinished, second);
     assert_eq!((outcome.models[0].unfinished, outcome.fates.requests), (0, arrivals.len() as u64));
 }
+
+#[test]
+fn what_runs_when_the_trace_ends_has_its_time() {
+    let arrivals = load("poisson:rate=3,input=500,output=200");
+    for seed in 0..6 {
+        let mut setup = setup(600.0);
+        setup.seed = seed;
+        (setup.group.initial, setup.group.min) = (4, 4);
+        let outcome = run(&setup, &arrivals, &mut Fixed(4), None).unwrap();
+        assert_eq!((outcome.fates.unfinished, all(&outcome)), (0, arrivals.len() as u64), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_pool_bounds_the_beginning_too() {
+    let arrivals = load("poisson:rate=3,input=500,output=60");
+    let mut setup = setup(600.0);
+    setup.pool = Some(3);
+    setup.group.initial = 4;
+    let mut other = Group::new(EngineSpec::builtin("l4-8b").unwrap(), 60.0);
+    other.initial = 4;
+    setup.others = vec![other];
+    let mut counts = [0.0; 2];
+    let outcome = run_fleet(&setup, &arrivals, &[], &mut Constant(vec![4, 4], &mut counts), &mut []).unwrap();
+    assert_eq!(outcome.peak_replicas, 3);
+    assert!(outcome.groups.iter().all(|group| group.gpu_hours > 0.0), "both have a share: {outcome:?}");
+}

@@ -172,6 +172,9 @@ pub async fn run(options: Options, stop: CancellationToken) -> anyhow::Result<Su
     };
     let running = Running { serving, stop: gateway_stop, load: over.load };
     ending::end(&world, running, &account, table.as_ref()).await;
+    if let Some(recording) = &mut world.recording {
+        recording.rest(clock);
+    }
     background.cancel();
     drop((handle, world.gateway, world.recording.take()));
     tasks.close();

@@ -56,7 +56,11 @@ impl World {
         let at = self.clock.now();
         let now = self.clock.timestamp(at);
         if decide {
-            self.fleet.set_pools(self.setup.pools(self.supervisor.gpu_count(), &self.gpus_held(&statuses)));
+            let pools = self.setup.pools(self.supervisor.gpu_count(), &self.gpus_held(&statuses));
+            if let Some(recording) = &mut self.recording {
+                recording.shared(&pools);
+            }
+            self.fleet.set_pools(pools);
             let decided = self.fleet.step(now, &seen.observation).targets;
             if let Some(recording) = &mut self.recording {
                 recording.turn(&self.setup, self.clock, at, &seen.observation, Some(&decided));

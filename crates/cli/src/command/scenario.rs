@@ -16,6 +16,8 @@ use workload::trace::{Trace, Window};
 /// A load where none is given: half an hour with a burst every five minutes.
 const DEFAULT_LOAD: &str = "burst:base=2,peak=8,every=300s,for=60s,input=700,output=110";
 const DEFAULT_LENGTH: f64 = 1800.0;
+/// Seconds of a run: a month. More is a trace whose times are not counted from its beginning.
+const LONGEST: f64 = 31.0 * 86_400.0;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Scenario {
@@ -41,7 +43,7 @@ pub(crate) struct Scenario {
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "600s")]
     drain_timeout: f64,
     /// Crashes of a replica in an hour of service
-    #[arg(long, value_name = "N", value_parser = duration, default_value = "0", hide_default_value = true)]
+    #[arg(long, value_name = "N", value_parser = crashes, default_value = "0", hide_default_value = true)]
     crashes_per_hour: f64,
     /// Share of the replicas that are slow
     #[arg(long, value_name = "SHARE", value_parser = share, default_value = "0", hide_default_value = true)]
@@ -63,12 +65,18 @@ pub(crate) struct Scenario {
     from: f64,
 }
 
+/// Reads a rate of crashes: one a second at most, or a run would never end.
+fn crashes(text: &str) -> Result<f64, String> {
+    let rate = text.parse::<f64>().ok().filter(|rate| (0.0..=3600.0).contains(rate));
+    rate.ok_or_else(|| "allowed: a number from 0 to 3600".to_owned())
+}
+
 impl Scenario {
     /// What runs have in common.
     pub(crate) fn setup(&self, engine: EngineSpec, cold_start: f64, seed: u64, length: f64) -> Setup {
         let mut setup = Setup::new(engine, self.slo, cold_start, seed, length);
         setup.group.cold_start = ColdStart { median: cold_start, sigma: self.cold_start_sigma.clamp(0.0, 3.0) };
-        setup.group.min = self.min_replicas;
+        setup.group.min = self.min_replicas.min(self.max_replicas.unwrap_or(u32::MAX));
         setup.warmup = self.warmup.min(length / 4.0);
         setup.drain = self.drain_timeout;
         setup.router = match self.router.as_str() {
@@ -93,7 +101,14 @@ impl Scenario {
             .last()
             .map(|arrival| arrival.at)
             .with_context(|| format!("{}: no request arrives in this part of it", path.display()))?;
-        Ok(Load { name: name(path), arrivals: arrivals.into(), length: self.length.unwrap_or(last.floor() + 1.0) })
+        let length = self.length.unwrap_or(last.floor() + 1.0);
+        anyhow::ensure!(
+            length <= LONGEST,
+            "{}: lasts {length:.0} s, which is more than {LONGEST} s; --from skips a beginning (its first request is at {:.0} s), --for cuts",
+            path.display(),
+            arrivals.first().map_or(0.0, |arrival| arrival.at)
+        );
+        Ok(Load { name: name(path), arrivals: arrivals.into(), length })
     }
 
     /// The load that is generated where there is no trace.

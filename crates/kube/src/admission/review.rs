@@ -24,6 +24,12 @@ pub(super) async fn review(client: &Client, request: &AdmissionRequest<DynamicOb
         Ok(object) => object,
         Err(error) => return answer.deny(format!("not a PodAutoscaler: {error}")),
     };
+    // Labels, owners and the like may change of an object that was there before these rules.
+    let before = request.old_object.as_ref().and_then(|object| typed(object, request).ok());
+    let same = |old: &PodAutoscaler| old.spec == object.spec && old.metadata.annotations == object.metadata.annotations;
+    if before.as_ref().is_some_and(same) {
+        return answer;
+    }
     let (errors, remarks): (Vec<_>, Vec<_>) = validate(&object).into_iter().partition(Diagnostic::is_error);
     if !errors.is_empty() {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
@@ -33,10 +39,7 @@ pub(super) async fn review(client: &Client, request: &AdmissionRequest<DynamicOb
     let namespace = request.namespace.as_deref().unwrap_or_default();
     let objects: Api<PodAutoscaler> = Api::namespaced(client.clone(), namespace);
     let verdict = match objects.list(&ListParams::default()).await {
-        Ok(others) => {
-            let before = request.old_object.as_ref().and_then(|object| typed(object, request).ok());
-            conflict(&object, before.as_ref(), &others.items)
-        }
+        Ok(others) => conflict(&object, before.as_ref(), &others.items),
         // The controller finds it later, and says so in a condition.
         Err(error) => {
             warnings.push(cut(&format!("whether others have the same target is unknown: {error}")));

@@ -137,7 +137,7 @@ pub struct PastChange {
 }
 
 /// A shared pool.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PoolInput {
     /// Units that there are.
@@ -179,6 +179,9 @@ pub struct Tick {
     /// The latest plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanInput>,
+    /// In a recording: the capacity that was shared from then on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pools: Vec<PoolInput>,
     /// In a recording: the replicas that were decided then, by autoscaler.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub decided: BTreeMap<String, u32>,
@@ -292,6 +295,7 @@ impl Tick {
             held: None,
             targets: BTreeMap::new(),
             plan: None,
+            pools: Vec::new(),
             decided: BTreeMap::new(),
             arrivals: Vec::new(),
         }

@@ -66,6 +66,8 @@ fn recording(text: &str) -> Result<Input, DecideError> {
             Err(error) => return Err(at(format!("line {number}"), &error)),
         }
     }
+    // Objects of a controller write beside each other.
+    ticks.sort_by(|a: &Tick, b: &Tick| a.at.total_cmp(&b.at));
     Ok(Input {
         autoscaler: None,
         autoscalers: Some(autoscalers.into_values().collect()),

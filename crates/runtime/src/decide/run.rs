@@ -1,6 +1,6 @@
 //! Runs an input through the core.
 
-use super::input::{Input, PlanInput, Target, Tick};
+use super::input::{Input, PlanInput, PoolInput, Target, Tick};
 use super::observe::{self, Clock};
 use super::output::Line;
 use crate::spec::{SpecError, to_spec};
@@ -69,7 +69,7 @@ pub fn run(input: &Input, options: Options) -> Result<Outcome, DecideError> {
     {
         return Err(form("autoscalers", format!("the name {name:?} stands for two autoscalers")));
     }
-    let mut fleet = Fleet::new(specs, pools(input, &names)?);
+    let mut fleet = Fleet::new(specs, pools(&input.pools, &names)?);
     if let Some(first) = input.ticks.first() {
         remember(&mut fleet, input, &names, clock.at(first.at), options)?;
     }
@@ -113,6 +113,9 @@ fn ticks(
         last = tick.at;
         let now = clock.at(tick.at);
         let seen = observation(clock, now, tick, lone, names, &path)?;
+        if !tick.pools.is_empty() {
+            fleet.set_pools(pools(&tick.pools, names)?);
+        }
         if !tick.decide {
             fleet.record(now, &seen);
             continue;
@@ -209,9 +212,9 @@ fn check_schedules(input: &Input, specs: &[Spec]) -> Result<(), DecideError> {
     Ok(())
 }
 
-fn pools(input: &Input, names: &[String]) -> Result<Vec<Pool>, DecideError> {
+fn pools(given: &[PoolInput], names: &[String]) -> Result<Vec<Pool>, DecideError> {
     let mut pools = Vec::new();
-    for (index, pool) in input.pools.iter().enumerate() {
+    for (index, pool) in given.iter().enumerate() {
         let mut members = std::collections::BTreeMap::new();
         for (name, &units_per_replica) in &pool.members {
             if !names.contains(name) {

@@ -5,7 +5,7 @@ use crate::demand::Demand;
 use crate::oracle::{self, LateSetting, Reference};
 use crate::policy::{Named, ProductError, Terms};
 use crate::report::{Run, thinned};
-use crate::world::{Outcome, Setup, Timeline, run as run_world};
+use crate::world::{Faults, Outcome, Setup, Timeline, run as run_world};
 use autoscaler_core::spec::Bounds;
 use engine_model::{EngineSpec, SpecError};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -118,6 +118,7 @@ pub fn run(grid: &Grid, threads: usize, progress: &(dyn Fn(Ran) + Sync)) -> Resu
     let advance = || progress(Ran { done: done.fetch_add(1, Ordering::Relaxed) + 1, of });
     let weight = |(load, _): &(usize, usize)| grid.loads[*load].arrivals.len();
     let made = parallel(threads, &pairs, weight, |(load, engine)| {
+        // Without faults, what a constant count comes to does not depend on start-ups and seeds.
         Pair::new(&grid.setup, grid.max, &grid.loads[*load], &grid.engines[*engine])
     })?;
     let jobs: Vec<(usize, f64)> =
@@ -174,7 +175,7 @@ impl Pair {
         let (schedule, late) = (demand(SCHEDULE_STEP)?, demand(LATE_STEP)?);
         let count = |work: f64| whole((work / UTILIZATION).ceil()).max(1);
         let peak = count(schedule.peak());
-        let max = max.unwrap_or(3 * peak + 2);
+        let max = max.unwrap_or(3 * peak + 2).max(common.group.min);
         let mut setup = Setup { length: load.length, warmup: common.warmup.min(load.length / 4.0), ..common.clone() };
         (setup.group.engine, setup.group.max) = (engine.clone(), max);
         setup.group.initial = count(schedule.begins_with(60.0)).clamp(setup.group.min, max);
@@ -206,20 +207,33 @@ impl Pair {
         cold: f64,
         advance: &(dyn Fn() + Sync),
     ) -> Result<Compared, CompareError> {
-        let mut setup = self.setup.clone();
-        setup.group.cold_start.median = cold;
         let arrivals = &load.arrivals;
-        let oracle = oracle::oracle(&setup, arrivals, &self.demand, self.target, &self.best)?;
-        let hours = oracle.outcome.gpu_hours;
-        let scored = self.is_scored();
         let (mut cells, mut runs) = (Vec::new(), Vec::new());
         let mut near: Option<LateSetting> = None;
+        let mut known: Option<Reference> = None;
+        let faulty = grid.setup.faults != Faults::default();
         for (at, seed) in grid.seeds.iter().enumerate() {
-            setup.seed = *seed;
-            let aim = (&oracle, self.target);
-            let (setting, late) = oracle::late_oracle(&setup, arrivals, &self.late, aim, self.best.count(), near)?;
+            // Crashes and slow replicas are those of the seed, and replacements take their start-up: nothing can be shared.
+            let own = if faulty {
+                let mut common = grid.setup.clone();
+                (common.seed, common.group.cold_start.median) = (*seed, cold);
+                Some(Self::new(&common, grid.max, load, engine)?)
+            } else {
+                None
+            };
+            let pair = own.as_ref().unwrap_or(self);
+            let mut setup = pair.setup.clone();
+            (setup.seed, setup.group.cold_start.median) = (*seed, cold);
+            let oracle = match known.take().filter(|_| !faulty) {
+                Some(oracle) => oracle,
+                None => oracle::oracle(&setup, arrivals, &pair.demand, pair.target, &pair.best)?,
+            };
+            let hours = oracle.outcome.gpu_hours;
+            let scored = pair.is_scored();
+            let aim = (&oracle, pair.target);
+            let (setting, late) = oracle::late_oracle(&setup, arrivals, &pair.late, aim, pair.best.count(), near)?;
             near = Some(setting);
-            let score = |outcome: &Outcome| scored.then(|| oracle::score(outcome, hours, self.target));
+            let score = |outcome: &Outcome| scored.then(|| oracle::score(outcome, hours, pair.target));
             let cell = |policy: &str, knob: f64, reference: bool, outcome: &Outcome| {
                 let mut cell = Cell {
                     trace: load.name.clone(),
@@ -231,8 +245,8 @@ impl Pair {
                     reference,
                     requests: 0,
                     attainment: 0.0,
-                    target: self.target,
-                    attainable_max: self.attainable,
+                    target: pair.target,
+                    attainable_max: pair.attainable,
                     gpu_hours: 0.0,
                     oracle_gpu_hours: hours,
                     oracle_attainment: oracle.outcome.fates.attainment(),
@@ -252,13 +266,13 @@ impl Pair {
                 cell
             };
             for (name, reference) in
-                [("oracle", &oracle), ("late-oracle", &late), ("best-static", &self.best), ("static-peak", &self.peak)]
+                [("oracle", &oracle), ("late-oracle", &late), ("best-static", &pair.best), ("static-peak", &pair.peak)]
             {
                 cells.push(cell(name, reference.setting, true, &reference.outcome));
             }
             for policy in &grid.policies {
                 for knob in &grid.knobs {
-                    let mut built = policy.build(&self.terms, *knob)?;
+                    let mut built = policy.build(&pair.terms, *knob)?;
                     let mut timeline = (grid.plots && at == 0).then(Timeline::default);
                     let outcome = run_world(&setup, arrivals, built.as_mut(), timeline.as_mut())?;
                     cells.push(cell(policy.name, *knob, false, &outcome));
@@ -274,6 +288,7 @@ impl Pair {
                     advance();
                 }
             }
+            known = Some(oracle);
         }
         Ok(Compared { cells, runs })
     }

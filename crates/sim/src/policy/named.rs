@@ -131,12 +131,11 @@ impl Named {
     pub fn build(self, terms: &Terms, knob: f64) -> Result<Box<dyn Policy>, ProductError> {
         let bounds = terms.bounds;
         Ok(match self.kind {
-            Kind::Ours { strategy, .. } => {
+            Kind::Ours { .. } => {
                 let (manifest, interval) = self.manifest(&terms.capacity, bounds, knob).unwrap_or_default();
                 let object =
                     serde_json::from_value(manifest).map_err(|error| ProductError::Manifest(error.to_string()))?;
-                let product = Product::new(&object, interval)?;
-                Box::new(if strategy == "HPA" { product.by_prometheus(SYNC) } else { product })
+                Box::new(Product::new(&object, interval)?)
             }
             Kind::SloAware => Box::new(SloAware::new(bounds, terms.slo, knob)),
             Kind::TokenAware => Box::new(TokenAware::new(bounds, 1.0 / terms.capacity.per_input, knob)),

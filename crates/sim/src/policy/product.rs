@@ -65,6 +65,7 @@ pub struct Products {
     members: Vec<Member>,
     interval: f64,
     samples: Option<f64>,
+    scrapes: Option<f64>,
 }
 
 /// One of them.
@@ -79,6 +80,8 @@ struct Member {
 
 /// Knative's windows want a sample a second.
 const SAMPLE: f64 = 1.0;
+/// Prometheus' usual scrape interval, seconds.
+const PROMETHEUS: f64 = 15.0;
 
 impl Products {
     /// Manifests' autoscalers, in the order of the groups, that decide every `interval` seconds; with `pool`, they share so many
@@ -90,9 +93,11 @@ impl Products {
         gpus: &[u32],
     ) -> Result<Self, ProductError> {
         let (mut specs, mut members, mut samples) = (Vec::new(), Vec::new(), None);
+        let mut hpa = true;
         for object in objects {
             let (spec, member) = Member::new(object)?;
             samples = samples.or(matches!(spec.strategy, Strategy::Kpa(_)).then_some(SAMPLE));
+            hpa &= matches!(spec.strategy, Strategy::Hpa(_));
             specs.push(spec);
             members.push(member);
         }
@@ -102,7 +107,9 @@ impl Products {
             };
             Pool { units, members: members.iter().zip(gpus).map(member).collect() }
         });
-        Ok(Self { fleet: Core::new(specs, pools.into_iter().collect()), members, interval, samples })
+        let fleet = Core::new(specs, pools.into_iter().collect());
+        // An HPA reads engines by an adapter of Prometheus; what decides beside others reads pages.
+        Ok(Self { fleet, members, interval, samples, scrapes: hpa.then_some(PROMETHEUS) })
     }
 
     fn observe(&mut self, seen: &[Seen<'_>]) -> Observation {
@@ -141,7 +148,7 @@ impl Fleet for Products {
     }
 
     fn scrapes_every(&self) -> Option<f64> {
-        None
+        self.scrapes
     }
 
     fn sample(&mut self, seen: &[Seen<'_>]) {
@@ -168,14 +175,8 @@ impl Product {
     /// A manifest's autoscaler, that decides every `interval` seconds.
     pub fn new(object: &PodAutoscaler, interval: f64) -> Result<Self, ProductError> {
         let alone = Products::new(std::slice::from_ref(object), interval, None, &[])?;
-        Ok(Self { alone, scrapes: None })
-    }
-
-    /// Reads what Prometheus has scraped this often, in place of the pages themselves.
-    #[must_use]
-    pub fn by_prometheus(mut self, every: f64) -> Self {
-        self.scrapes = Some(every);
-        self
+        let scrapes = alone.scrapes;
+        Ok(Self { alone, scrapes })
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::world::{Policy, Seen};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// A replica is saturated from here on.
 const KV: f64 = 0.80;
@@ -18,7 +19,7 @@ pub(super) struct Saturation {
     /// Multiplies both limits; 1 is the source's.
     knob: f64,
     /// Pages of the last minute: time, replica, KV usage, queue.
-    pages: VecDeque<(f64, u64, f64, f64)>,
+    pages: VecDeque<(f64, Arc<str>, f64, f64)>,
     why: String,
 }
 
@@ -30,8 +31,7 @@ impl Saturation {
     fn remember(&mut self, seen: &Seen<'_>) {
         for replica in seen.replicas {
             if let Some(page) = replica.metrics.as_ref().filter(|_| replica.stage == crate::world::Stage::Ready) {
-                // A replica's creation names it.
-                self.pages.push_back((seen.now, replica.created.to_bits(), page.kv_usage, page.waiting));
+                self.pages.push_back((seen.now, Arc::clone(&replica.name), page.kv_usage, page.waiting));
             }
         }
         while self.pages.front().is_some_and(|(at, ..)| *at < seen.now - PEAK) {
@@ -64,15 +64,10 @@ impl Policy for Saturation {
             "a replica starts".clone_into(&mut self.why);
             return seen.wanted;
         }
-        let ready: Vec<f64> = seen
-            .replicas
-            .iter()
-            .filter(|replica| replica.stage == crate::world::Stage::Ready)
-            .map(|replica| replica.created)
-            .collect();
+        let ready = seen.replicas.iter().filter(|replica| replica.stage == crate::world::Stage::Ready);
         let mut peaks = Vec::new();
-        for created in &ready {
-            let own = self.pages.iter().filter(|(_, of, ..)| *of == created.to_bits());
+        for replica in ready {
+            let own = self.pages.iter().filter(|(_, of, ..)| *of == replica.name);
             let peak = own.fold(None, |peak: Option<(f64, f64)>, (_, _, kv, queue)| {
                 Some(peak.map_or((*kv, *queue), |(k, q)| (k.max(*kv), q.max(*queue))))
             });

@@ -108,10 +108,19 @@ impl<'a> World<'a> {
     }
 
     fn begin(&mut self, policies: &dyn Fleet) {
-        for at in 0..self.groups.len() {
-            for _ in 0..self.groups[at].wanted {
-                self.create(at, 0.0, true);
+        // In turn, where they share a pool.
+        let most = self.groups.iter().map(|scaled| scaled.wanted).max().unwrap_or(0);
+        let mut created = vec![0; self.groups.len()];
+        for round in 0..most {
+            for (at, created) in created.iter_mut().enumerate() {
+                if round < self.groups[at].wanted && self.has_room(at) {
+                    self.create(at, 0.0, true);
+                    *created += 1;
+                }
             }
+        }
+        for (scaled, created) in self.groups.iter_mut().zip(created) {
+            scaled.wanted = created;
         }
         // Nothing in a cluster begins together.
         let mut phase = |interval: f64| nanos(self.random.random::<f64>() * interval);
@@ -140,6 +149,8 @@ impl<'a> World<'a> {
             }
             let over = arrival.is_none() && self.book.inside == 0 && planned > length;
             if over || planned > deadline {
+                // What is inside still has until then, whether or not anybody looks.
+                self.advance_all(Time::from_nanos(deadline));
                 return;
             }
             let Some((at, what)) = self.queue.pop() else { return };

@@ -22,7 +22,8 @@ pub(super) fn tune(
     engines: Vec<EngineSpec>,
 ) -> anyhow::Result<ExitCode> {
     let (Some(first), Some(load)) = (engines.first().cloned(), loads.first()) else { bail!("no engine or no load") };
-    let setup = args.scenario.setup(first.clone(), 0.0, 0, f64::INFINITY);
+    let mut max = args.scenario.max_replicas;
+    let mut setup = args.scenario.setup(first.clone(), 0.0, 0, f64::INFINITY);
     let (manifest, interval) = if let Some(named) = Named::find(what) {
         let mix = demand::mix(&load.arrivals, setup.router == Router::PrefixAware);
         let capacity = demand::capacity(&first, setup.slo, mix)
@@ -34,17 +35,15 @@ pub(super) fn tune(
             output::Usage(format!("--tune {what}: has no manifest; allowed: hpa-kv, hpa-waiting, kpa, apa"))
         })?
     } else {
-        (serde_json::to_value(crate::command::simulate::one_autoscaler(Path::new(what))?)?, 5.0)
+        let object = crate::command::simulate::one_autoscaler(Path::new(what))?;
+        let resolved = autoscaler_api::resolve(&object).map_err(|_| anyhow::anyhow!("{what}: not valid"))?;
+        // A manifest's own bounds are not searched.
+        setup.group.min = resolved.bounds.min;
+        max = max.or(Some(resolved.bounds.max));
+        (serde_json::to_value(object)?, 5.0)
     };
-    let ground = Ground {
-        loads,
-        engines,
-        cold_starts: args.cold_start.clone(),
-        seeds: args.seed.clone(),
-        setup,
-        max: args.scenario.max_replicas,
-        interval,
-    };
+    let ground =
+        Ground { loads, engines, cold_starts: args.cold_start.clone(), seeds: args.seed.clone(), setup, max, interval };
     let bar = ProgressBar::new_spinner();
     let tuned = simulator::tune::tune(&manifest, &ground, threads(args), &|tried| {
         bar.set_message(format!("{tried} manifests tried"));

@@ -121,10 +121,13 @@ impl Given {
                 .with_context(|| format!("{} can serve nothing of {}", engine.name, self.name))?;
             let mut group = Group { name: name.clone(), engine, model, price: self.prices[at], ..setup.group.clone() };
             group.weight = demand.capacity.at.batch.max(1.0);
-            group.max = args.scenario.max_replicas.unwrap_or(3 * replicas(demand.peak()) + 2);
+            group.max = args.scenario.max_replicas.unwrap_or(3 * replicas(demand.peak()) + 2).max(group.min);
             if let Some(object) = objects.get(at) {
                 let resolved = autoscaler_api::resolve(object).map_err(|_| anyhow::anyhow!("{name}: not valid"))?;
-                (group.min, group.max) = (resolved.bounds.min, resolved.bounds.max);
+                // The core keeps to the bounds of the hour; the world allows those of any.
+                let schedules = || resolved.schedules.iter();
+                group.min = schedules().filter_map(|one| one.min).fold(resolved.bounds.min, u32::min);
+                group.max = schedules().filter_map(|one| one.max).fold(resolved.bounds.max, u32::max);
             }
             // Groups of one model begin with a share each.
             let beside = self.serves.iter().filter(|other| **other == model).count() as f64;

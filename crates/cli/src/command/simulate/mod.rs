@@ -143,7 +143,7 @@ fn report(
     timelines: Vec<Timeline>,
 ) -> anyhow::Result<()> {
     let (mut cells, mut runs) = (Vec::new(), Vec::new());
-    for ((name, group), timeline) in names.iter().zip(setup.groups()).zip(timelines) {
+    for (at, ((name, group), timeline)) in names.iter().zip(setup.groups()).zip(timelines).enumerate() {
         let run = Run {
             trace: given.name.clone(),
             engine: group.engine.name.clone(),
@@ -153,7 +153,13 @@ fn report(
             knob: args.knob,
             timeline: thinned(timeline),
         };
-        cells.push(cell(line, &run));
+        let mut cell = cell(line, &run);
+        // A group's own, where there are several.
+        if let Some(own) = line.get("groups").and_then(|groups| groups.get(at)) {
+            cell.gpu_hours = own["gpuHours"].as_f64().unwrap_or(cell.gpu_hours);
+            cell.reversals_per_hour = own["reversalsPerHour"].as_f64().unwrap_or(cell.reversals_per_hour);
+        }
+        cells.push(cell);
         runs.push(run);
     }
     scenario::write_report(path, &[], &cells, &runs)
