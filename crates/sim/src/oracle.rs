@@ -261,7 +261,9 @@ pub fn constant(setup: &Setup, arrivals: &[Arrival], count: u32) -> Result<Refer
 
 /// The least constant count that keeps `target`, up to `most`.
 pub fn best_constant(setup: &Setup, arrivals: &[Arrival], most: u32, target: f64) -> Result<Reference, SpecError> {
-    let (mut low, mut high) = (0, most.max(1));
+    // Counts below the minimum may not be.
+    let least = setup.group.min.max(1);
+    let (mut low, mut high) = (least - 1, most.max(least));
     let mut best = constant(setup, arrivals, high)?;
     while high - low > 1 {
         let middle = u32::midpoint(low, high);
