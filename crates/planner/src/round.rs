@@ -1,42 +1,107 @@
 //! From shares to whole slices: round the shares down, place what is left, and move or swap slices until no type carries more than
-//! its replicas do. Where that fails, a replica more is tried, cheapest first.
+//! its replicas do, first downhill and then by annealing (Kirkpatrick et al., "Optimization by simulated annealing", 1983). Counts
+//! near those of the shares are tried, cheapest first.
 
 use crate::greedy::Draft;
 use crate::model::Model;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeSet;
 
 /// Moves and swaps of one attempt.
 const STEPS: usize = 400;
-/// Counts that are tried: those of the shares, and with one or two replicas more.
-const ATTEMPTS: usize = 60;
+/// Counts that are tried.
+const CANDIDATES: usize = 400;
+/// Times that each is annealed, and the moves of each time.
+const ROUNDS: usize = 3;
+const MOVES: u32 = 12_000;
 /// What rounding may make of a full replica.
 const SLACK: f64 = 1e-9;
 
-/// The cheapest whole answer near a divided one; none where no attempt succeeds.
-pub(crate) fn whole_slices(model: &Model, slices: u32, divided: &Draft) -> Option<Draft> {
-    let attempts = candidates(model, &divided.replicas).into_iter().take(ATTEMPTS);
-    attempts.into_iter().find_map(|replicas| {
-        let within = model.budget.is_none_or(|budget| model.cost(&replicas) <= budget + SLACK);
-        let mut state = within.then(|| State::of(model, slices, divided, &replicas))?;
-        state.settle().then(|| state.draft(&replicas))
-    })
+/// The cheapest whole answer near a divided one that is cheaper than `known`; none where no attempt succeeds until `stop`.
+/// `shares_of` divides the sizes at will over given counts, where they carry them.
+pub(crate) fn whole_slices(
+    model: &Model,
+    slices: u32,
+    divided: &Draft,
+    known: f64,
+    shares_of: &dyn Fn(&[u32]) -> Option<Draft>,
+    stop: &dyn Fn() -> bool,
+) -> Option<Draft> {
+    // The same on every machine, but for the time.
+    let mut random = ChaCha8Rng::seed_from_u64(0);
+    let candidates = candidates(model, &divided.replicas, known);
+    // At once, and by moves downhill alone: something to be better than.
+    let settled = |replicas: &Vec<u32>| {
+        let mut state = State::of(model, slices, divided, replicas);
+        state.settle().then(|| state.draft(replicas))
+    };
+    let quick = candidates.iter().find_map(settled);
+    let known = quick.as_ref().map_or(known, |quick| model.objective(&quick.replicas));
+    let cheaper = candidates.into_iter().take_while(|replicas| model.objective(replicas) < known - SLACK);
+    anneal_all(model, slices, cheaper, &mut random, shares_of, stop).or(quick)
 }
 
-/// Counts with up to two replicas more, cheapest first.
-fn candidates(model: &Model, base: &[u32]) -> Vec<Vec<u32>> {
-    let mut all = vec![base.to_vec()];
-    let more = |counts: &[u32], at: usize| {
-        let mut counts = counts.to_vec();
-        counts[at] += 1;
-        (counts[at] <= model.types[at].max).then_some(counts)
-    };
-    for first in 0..base.len() {
-        let Some(one) = more(base, first) else { continue };
-        for second in first..base.len() {
-            all.extend(more(&one, second));
+/// The first of the counts on which annealing finds room for everything.
+fn anneal_all(
+    model: &Model,
+    slices: u32,
+    candidates: impl Iterator<Item = Vec<u32>>,
+    random: &mut ChaCha8Rng,
+    shares_of: &dyn Fn(&[u32]) -> Option<Draft>,
+    stop: &dyn Fn() -> bool,
+) -> Option<Draft> {
+    for replicas in candidates {
+        if stop() {
+            return None;
         }
-        all.push(one);
+        // What does not fit even where sizes may be divided at will does not fit.
+        let Some(near) = shares_of(&replicas) else { continue };
+        for _ in 0..ROUNDS {
+            let mut state = State::of(model, slices, &near, &replicas);
+            if state.settle() {
+                return Some(state.draft(&replicas));
+            }
+            if stop() {
+                return None;
+            }
+            if state.anneal(random) || state.settle() {
+                return Some(state.draft(&replicas));
+            }
+        }
     }
-    all.sort_by(|a, b| model.objective(a).total_cmp(&model.objective(b)));
+    None
+}
+
+/// Counts from those of the shares on, cheapest first, below a known objective: with replicas more, and some in place of others.
+fn candidates(model: &Model, base: &[u32], known: f64) -> Vec<Vec<u32>> {
+    let value = |counts: &Vec<u32>| model.objective(counts);
+    let least = model.objective(base);
+    let mut all: BTreeSet<Vec<u32>> = BTreeSet::from([base.to_vec()]);
+    let mut edge = vec![base.to_vec()];
+    while let Some(counts) = edge.pop() {
+        for more in 0..base.len() {
+            // One more of a type, and perhaps one or two fewer of another.
+            for fewer in (0..base.len()).map(Some).chain([None]) {
+                for many in if fewer.is_some() { 1..=2 } else { 0..=0 } {
+                    let mut next = counts.clone();
+                    next[more] += 1;
+                    if let Some(fewer) = fewer {
+                        next[fewer] = next[fewer].saturating_sub(many);
+                    }
+                    let within = next.iter().zip(&model.types).all(|(count, one)| (one.min..=one.max).contains(count));
+                    let paid = model.budget.is_none_or(|budget| model.cost(&next) <= budget + SLACK);
+                    let between = value(&next) < known - SLACK && value(&next) >= least - SLACK;
+                    if within && paid && between && all.len() < 4 * CANDIDATES && all.insert(next.clone()) {
+                        edge.push(next);
+                    }
+                }
+            }
+        }
+    }
+    let mut all: Vec<Vec<u32>> = all.into_iter().filter(|counts| value(counts) < known - SLACK).collect();
+    all.sort_by(|a, b| value(a).total_cmp(&value(b)));
+    all.truncate(CANDIDATES);
     all
 }
 
@@ -119,6 +184,48 @@ impl<'a> State<'a> {
             }
         }
         false
+    }
+
+    /// Moves and swaps at random, uphill less and less; true as soon as nothing is overloaded.
+    fn anneal(&mut self, random: &mut ChaCha8Rng) -> bool {
+        let (sizes, kinds) = (self.counts.len(), self.loads.len());
+        if sizes == 0 || kinds < 2 {
+            return false;
+        }
+        let parts = (0..sizes).filter_map(|size| (0..kinds).filter_map(|kind| self.part(size, kind)).reduce(f64::min));
+        let warmth = parts.sum::<f64>() / sizes as f64;
+        let mut total: f64 = (0..kinds).map(|kind| self.over(kind, 0.0)).sum();
+        for step in 0..MOVES {
+            if total <= SLACK {
+                return true;
+            }
+            let (size, from, to) =
+                (random.random_range(0..sizes), random.random_range(0..kinds), random.random_range(0..kinds));
+            if from == to || self.counts[size][from] == 0 {
+                continue;
+            }
+            let Some((here, there)) = self.part(size, from).zip(self.part(size, to)) else { continue };
+            // Every other move brings a slice back.
+            let other = random.random_range(0..sizes);
+            let back = (step % 2 == 0 && other != size && self.counts[other][to] > 0)
+                .then(|| self.part(other, from).zip(self.part(other, to)))
+                .flatten();
+            let (back, gone) = back.unwrap_or_default();
+            let before = self.over(from, 0.0) + self.over(to, 0.0);
+            let change = self.over(from, back - here) + self.over(to, there - gone) - before;
+            let heat = 0.3 * warmth * (1.0 - f64::from(step) / f64::from(MOVES));
+            if change <= 0.0 || random.random::<f64>() < (-change / heat.max(1e-12)).exp() {
+                self.take(size, from);
+                self.put(size, to);
+                if back > 0.0 {
+                    self.take(other, to);
+                    self.put(other, from);
+                }
+                total += change;
+            }
+        }
+        total = (0..kinds).map(|kind| self.over(kind, 0.0)).sum();
+        total <= SLACK
     }
 
     /// The move or swap that takes most overload away from a type and its partner.

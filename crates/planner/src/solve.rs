@@ -103,11 +103,25 @@ fn divided(model: &Model, draft: Option<Draft>, limits: &Limits) -> (Option<Draf
     let Some(slices) = model.slices else { return (draft, None) };
     let free = Model { slices: None, ..model.clone() };
     // A part of the time: the whole problem has to be tried, too.
-    let limits = Limits { deadline: limits.deadline / 3, ..*limits };
+    let limits = Limits { deadline: limits.deadline / 2, ..*limits };
     match program(&free, draft.as_ref(), &limits, None) {
         Found::Some { draft: shares, bound, .. } => {
-            let rounded = round::whole_slices(model, slices, &shares);
             let value = |draft: &Draft| model.objective(&draft.replicas);
+            let known = draft.as_ref().map_or(f64::INFINITY, value);
+            // What a dearer answer than this would be, caps and budget do not allow or the greedy one beats.
+            let known = known.min(2.0 * value(&shares) + model.types.iter().map(|one| one.cost).sum::<f64>());
+            let stop = || limits.began.elapsed() >= limits.deadline;
+            let shares_of = |counts: &[u32]| {
+                let mut fixed = free.clone();
+                for (one, count) in fixed.types.iter_mut().zip(counts) {
+                    (one.min, one.max) = (*count, *count);
+                }
+                match program(&fixed, None, &limits, None) {
+                    Found::Some { draft, .. } => Some(draft),
+                    Found::Nothing { .. } | Found::Infeasible => None,
+                }
+            };
+            let rounded = round::whole_slices(model, slices, &shares, known, &shares_of, &stop);
             let better = draft.into_iter().chain(rounded).min_by(|a, b| value(a).total_cmp(&value(b)));
             (better, Some(bound))
         }
