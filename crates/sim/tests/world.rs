@@ -297,3 +297,17 @@ fn a_pool_bounds_the_beginning_too() {
     assert_eq!(outcome.peak_replicas, 3);
     assert!(outcome.groups.iter().all(|group| group.gpu_hours > 0.0), "both have a share: {outcome:?}");
 }
+
+#[test]
+fn without_any_metrics_ours_hold_what_runs() {
+    let arrivals = load("poisson:rate=5,input=700,output=110");
+    for named in POLICIES.into_iter().take(4) {
+        let mut setup = setup(600.0);
+        setup.group.initial = 4;
+        setup.faults.scrape_loss = 1.0;
+        let mut policy = named.build(&terms(&setup, &arrivals), 1.0).unwrap();
+        let mut timeline = Timeline::default();
+        run(&setup, &arrivals, policy.as_mut(), Some(&mut timeline)).unwrap();
+        assert!(timeline.points.iter().all(|point| point.wanted == 4), "{}", named.name);
+    }
+}
