@@ -9,6 +9,13 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Fields of the spec that AIBrix has after the version that this project follows, and what to write instead.
+const LATER: [(&str, &str); 3] = [
+    ("circuitBreaker", "a source that fails holds what runs; fallback says what to run instead"),
+    ("predictive", "leave it out"),
+    ("scheduledBounds", "write schedules"),
+];
+
 /// What a walk found.
 #[derive(Debug, Default)]
 pub(crate) struct Walk {
@@ -104,7 +111,12 @@ impl Walk {
     fn unknown(&mut self, at: &str, key: &str, member: &Node, known: &BTreeMap<String, JSONSchemaProps>) {
         self.lines.insert(at.to_owned(), member.line);
         let names = || known.keys().map(String::as_str);
+        let later = LATER.iter().find(|(field, _)| at.strip_prefix("spec.") == Some(field));
         let finding = match nearest(key, names()) {
+            _ if later.is_some() => {
+                let advice = later.map_or("", |(_, advice)| advice);
+                Diagnostic::error(at, format!("a field of later AIBrix versions, which is not read: {advice}"))
+            }
             Some(name) => Diagnostic::error(at, format!("unknown field; did you mean {name}?")),
             None => Diagnostic::error(at, "unknown field").allowed(names().collect::<Vec<_>>().join(", ")),
         };

@@ -42,6 +42,18 @@ fn an_unknown_field_is_refused_with_the_nearest_name() {
 }
 
 #[test]
+fn a_field_of_a_later_aibrix_is_refused_with_what_to_write_instead() {
+    for (field, advice) in
+        [("circuitBreaker", "fallback"), ("scheduledBounds", "write schedules"), ("predictive", "leave it out")]
+    {
+        let mut later = manifest("KPA");
+        later["spec"][field] = json!({});
+        let said = only_error(&later);
+        assert!(said.starts_with(&format!("spec.{field}: a field of later AIBrix")) && said.contains(advice), "{said}");
+    }
+}
+
+#[test]
 fn every_field_of_kubernetes_metadata_is_accepted_and_status_ignored() {
     let mut object = manifest("KPA");
     object["metadata"] = json!({
