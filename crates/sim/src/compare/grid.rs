@@ -5,7 +5,7 @@ use crate::demand::Demand;
 use crate::oracle::{self, LateSetting, Reference};
 use crate::policy::{Named, ProductError, Terms};
 use crate::report::{Run, thinned};
-use crate::world::{Faults, Outcome, Setup, Timeline, run as run_world};
+use crate::world::{Outcome, Setup, Timeline, run as run_world};
 use autoscaler_core::spec::Bounds;
 use engine_model::{EngineSpec, SpecError};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -211,7 +211,7 @@ impl Pair {
         let (mut cells, mut runs) = (Vec::new(), Vec::new());
         let mut near: Option<LateSetting> = None;
         let mut known: Option<Reference> = None;
-        let faulty = grid.setup.faults != Faults::default();
+        let faulty = grid.setup.faults.of_replicas();
         for (at, seed) in grid.seeds.iter().enumerate() {
             // Crashes and slow replicas are those of the seed, and replacements take their start-up: nothing can be shared.
             let own = if faulty {

@@ -40,6 +40,14 @@ pub struct Faults {
     pub scrape_loss: f64,
 }
 
+impl Faults {
+    /// Whether replicas crash or are slow: what a fleet then comes to depends on the seed and on start-ups, whatever its size.
+    #[must_use]
+    pub fn of_replicas(&self) -> bool {
+        self.crashes_per_hour > 0.0 || self.stragglers > 0.0
+    }
+}
+
 /// Replicas that are alike, and are scaled by one count.
 #[derive(Debug, Clone)]
 pub struct Group {
