@@ -2,11 +2,11 @@
 
 use autoscaler_api::resolved::{Port, ResolvedAutoscaler, ResolvedSource, SourceKind};
 use autoscaler_api::v1alpha1::{DescribedObject, ProtocolType, SecretKeyRef, Tls};
-use autoscaler_core::spec::{Gaps, Spec, Strategy};
+use autoscaler_core::spec::Spec;
 use autoscaler_metrics::MetricQuery;
 use autoscaler_runtime::decide::input::Settings;
 use autoscaler_runtime::pages;
-use autoscaler_runtime::spec::{SpecError, of_resolved};
+use autoscaler_runtime::spec::{SpecError, in_world};
 use std::collections::BTreeMap;
 
 /// What one object asks for.
@@ -53,12 +53,7 @@ pub(crate) enum From {
 impl Plan {
     /// What a resolved object asks for.
     pub(crate) fn of(resolved: &ResolvedAutoscaler, settings: &Settings) -> Result<Self, SpecError> {
-        let mut spec = of_resolved(resolved, settings)?;
-        match &mut spec.strategy {
-            // An outage of the metrics is not an outage of the load.
-            Strategy::Kpa(kpa) => kpa.gaps = Gaps::Hold,
-            Strategy::Hpa(_) | Strategy::Apa(_) | Strategy::Optimizer(_) | Strategy::Hybrid(..) => {}
-        }
+        let spec = in_world(resolved, settings)?;
         Ok(Self { spec, sources: resolved.sources.iter().map(source).collect() })
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::problem::{Problem, Split};
 
-/// The largest count of a type that has no maximum.
-const UNBOUNDED: u32 = 1_000_000;
+/// The largest count: that of a type without a maximum.
+pub(crate) const UNBOUNDED: u32 = 1_000_000;
 /// A size that needs less than this share of what the largest needs is not optimised: a solver in floating point wants
 /// coefficients within six orders of magnitude. It is put where there is room afterwards.
 const NEGLIGIBLE: f64 = 1e-6;

@@ -2,7 +2,7 @@
 
 use crate::answer::{Answer, Route, Status, Unserved};
 use crate::greedy::{self, Draft};
-use crate::model::Model;
+use crate::model::{Model, UNBOUNDED};
 use crate::problem::{Problem, ProblemError};
 use crate::round;
 use microlp::{ComparisonOp, OptimizationDirection, SolveOptions, SolveOutcome, TerminationReason, Variable};
@@ -186,13 +186,10 @@ struct Leave<'a> {
     rank: Option<i32>,
 }
 
-/// The largest count that the solver takes.
-const MOST: u32 = 1_000_000;
-
 /// Builds and solves the program. With `leave`, sizes may stay unserved.
 fn program(model: &Model, draft: Option<&Draft>, limits: &Limits, leave: Option<&Leave<'_>>) -> Found {
     let mut lp = microlp::Problem::new(OptimizationDirection::Minimize);
-    let int = |count: u32| i32::try_from(count.min(MOST)).unwrap_or(i32::MAX);
+    let int = |count: u32| i32::try_from(count.min(UNBOUNDED)).unwrap_or(i32::MAX);
     // While a rank is served, what that costs does not matter.
     let paid = leave.is_none_or(|leave| leave.rank.is_none());
     let count =

@@ -75,6 +75,20 @@ pub fn to_spec(object: &PodAutoscaler, settings: &Settings) -> Result<Spec, Spec
     of_resolved(&resolved, settings)
 }
 
+/// What the core is told in a world that reads metrics itself: a gap in the metrics is then a gap, and not a time without load.
+pub fn in_world(given: &ResolvedAutoscaler, settings: &Settings) -> Result<Spec, SpecError> {
+    let mut spec = of_resolved(given, settings)?;
+    hold_gaps(&mut spec);
+    Ok(spec)
+}
+
+/// Takes the seconds between two samples for an outage of the metrics, which is not an outage of the load.
+pub fn hold_gaps(spec: &mut Spec) {
+    if let Strategy::Kpa(kpa) = &mut spec.strategy {
+        kpa.gaps = Gaps::Hold;
+    }
+}
+
 /// What the core is told about settings that were resolved.
 pub fn of_resolved(given: &ResolvedAutoscaler, settings: &Settings) -> Result<Spec, SpecError> {
     let schedules = schedules(given).map_err(|error| SpecError(vec![format!("spec.schedules: {error}")]))?;
@@ -181,7 +195,7 @@ fn kpa(given: &ResolvedAutoscaler, knobs: Option<&KpaSettings>) -> Kpa {
         target: knobs.target,
         initial_ready: knobs.initial_ready,
         knative_silence: knative,
-        // `decide` shows raw samples; worlds fill in, and say so by `Gaps::Hold`.
+        // `decide` shows raw samples; worlds hold ([`in_world`]).
         gaps: Gaps::Zero,
     }
 }

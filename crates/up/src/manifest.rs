@@ -6,11 +6,11 @@ use autoscaler_api::local::{DeploymentSettings, MAIN_PORT, WorldSettings as ApiW
 use autoscaler_api::resolved::{PodEndpoint, Port, ResolvedAutoscaler, ResolvedSource, SourceKind};
 use autoscaler_api::v1alpha1::{ProtocolType, SecretKeyRef, Tls};
 use autoscaler_api::{Manifest, PodAutoscaler, resolve};
-use autoscaler_core::spec::{Gaps, Mode, Spec, Strategy};
+use autoscaler_core::spec::{Mode, Spec};
 use autoscaler_metrics::Engine;
 use autoscaler_runtime::decide::input::Settings;
 use autoscaler_runtime::pages::{self, PageAt};
-use autoscaler_runtime::spec::{SpecError, of_resolved};
+use autoscaler_runtime::spec::{SpecError, in_world};
 use autoscaler_scrape::{Access, Auth, Secret, TlsOptions};
 use gateway::{GroupConfig, HoldLimits};
 use local_world::{Gpus, GroupSpec, Readiness, ReadinessCheck, RestartPolicy};
@@ -174,11 +174,7 @@ fn command(given: &[String], models: &[String], speed: f64) -> anyhow::Result<Ve
 fn autoscaler(object: &PodAutoscaler, deployment: &DeploymentSettings) -> anyhow::Result<AutoscalerSetup> {
     let problem = |lines: Vec<String>| anyhow::anyhow!("{}", lines.join("; "));
     let resolved = resolve(object).map_err(|found| problem(found.iter().map(ToString::to_string).collect()))?;
-    let mut spec: Spec = of_resolved(&resolved, &Settings::default()).map_err(|SpecError(lines)| problem(lines))?;
-    if let Strategy::Kpa(kpa) = &mut spec.strategy {
-        // An outage of the metrics is not an outage of the load.
-        kpa.gaps = Gaps::Hold;
-    }
+    let spec: Spec = in_world(&resolved, &Settings::default()).map_err(|SpecError(lines)| problem(lines))?;
     let origins = origins(&resolved, deployment)?;
     let object = serde_json::to_value(object)?;
     Ok(AutoscalerSetup { object, spec, strategy: resolved.strategy.as_str(), group: deployment.name.clone(), origins })

@@ -3,10 +3,9 @@
 use super::input::{Input, PlanInput, PoolInput, Target, Tick};
 use super::observe::{self, Clock};
 use super::output::Line;
-use crate::spec::{SpecError, to_spec};
+use crate::spec::{SpecError, hold_gaps, to_spec};
 use autoscaler_api::{Diagnostic, PodAutoscaler};
 use autoscaler_core::fleet::{Member, Pool};
-use autoscaler_core::spec::{Gaps, Strategy};
 use autoscaler_core::state::{FleetState, History};
 use autoscaler_core::{Fleet, Observation, Plan, Span, Spec, Timestamp};
 
@@ -56,12 +55,15 @@ pub fn run(input: &Input, options: Options) -> Result<Outcome, DecideError> {
     let lone = input.autoscaler.is_some();
     let mut specs = Vec::new();
     for (path, autoscaler) in &autoscalers {
-        let spec = to_spec(autoscaler, &input.settings).map_err(|SpecError(messages)| {
+        let mut spec = to_spec(autoscaler, &input.settings).map_err(|SpecError(messages)| {
             DecideError::Autoscaler(
                 messages.iter().map(|message| format!("{path}.{message}")).collect::<Vec<_>>().join("\n"),
             )
         })?;
-        specs.push(held(spec, input.recorded));
+        if input.recorded {
+            hold_gaps(&mut spec);
+        }
+        specs.push(spec);
     }
     check_schedules(input, &specs)?;
     let names: Vec<String> = specs.iter().map(|spec| spec.name.clone()).collect();
@@ -75,16 +77,6 @@ pub fn run(input: &Input, options: Options) -> Result<Outcome, DecideError> {
     }
     let lines = ticks(input, clock, &mut fleet, names.first().filter(|_| lone), &names)?;
     Ok(Outcome { lines, state: fleet.state(), warnings })
-}
-
-/// Worlds take a gap in the metrics for a gap, and not for no load.
-fn held(mut spec: Spec, recorded: bool) -> Spec {
-    if let Strategy::Kpa(kpa) = &mut spec.strategy
-        && recorded
-    {
-        kpa.gaps = Gaps::Hold;
-    }
-    spec
 }
 
 fn ticks(

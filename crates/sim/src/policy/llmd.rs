@@ -1,6 +1,7 @@
 //! llm-d's recipes for KEDA: a formula gives a count, and an HPA with the recipe's behaviour follows it
 //! (llm-d guides/workload-autoscaling README.slo-aware.md, keda-epp-token-aware).
 
+use super::PROMETHEUS;
 use crate::world::{Policy, Seen};
 use autoscaler_core::schedule::Schedules;
 use autoscaler_core::spec::{
@@ -18,9 +19,6 @@ pub(super) struct Keda {
 
 const NAME: &str = "keda";
 const KEY: &str = "count";
-
-/// Prometheus' usual scrape interval, and KEDA's polling of an HPA's metric at the HPA's own sync.
-pub(super) const SCRAPE: f64 = 15.0;
 
 fn policy(kind: PolicyKind, value: u32, period: i64) -> autoscaler_core::spec::Policy {
     autoscaler_core::spec::Policy { kind, value, period: Span::secs(period) }
@@ -133,11 +131,11 @@ fn p90(values: &mut [f64]) -> f64 {
 
 impl Policy for SloAware {
     fn interval(&self) -> f64 {
-        SCRAPE
+        PROMETHEUS
     }
 
     fn scrapes_every(&self) -> Option<f64> {
-        Some(SCRAPE)
+        Some(PROMETHEUS)
     }
 
     fn decide(&mut self, seen: &Seen<'_>) -> u32 {
@@ -193,11 +191,11 @@ impl TokenAware {
 
 impl Policy for TokenAware {
     fn interval(&self) -> f64 {
-        SCRAPE
+        PROMETHEUS
     }
 
     fn scrapes_every(&self) -> Option<f64> {
-        Some(SCRAPE)
+        Some(PROMETHEUS)
     }
 
     fn decide(&mut self, seen: &Seen<'_>) -> u32 {

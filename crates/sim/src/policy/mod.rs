@@ -9,6 +9,9 @@ mod named;
 mod product;
 mod wva;
 
+/// Prometheus' usual scrape interval, and the sync period of an HPA, seconds: what reads engines by an adapter is this late.
+const PROMETHEUS: f64 = 15.0;
+
 pub use fixed::{Fixed, Schedule};
 pub use late::Late;
 pub use named::{NAMES, Named, POLICIES, Terms};

@@ -1,5 +1,6 @@
 //! The policies that `compare` knows by name, each with one knob: above 1 it runs fuller and cheaper, below 1 safer.
 
+use super::PROMETHEUS;
 use super::dynamo::Planner;
 use super::llmd::{SloAware, TokenAware};
 use super::product::{Product, ProductError};
@@ -57,8 +58,6 @@ enum Target {
     OfBatch(f64),
 }
 
-/// HPA's sync period, and Prometheus' scrape interval: an HPA reads engines by an adapter.
-const SYNC: f64 = 15.0;
 /// The controller's tick.
 const TICK: f64 = 5.0;
 
@@ -71,12 +70,12 @@ pub const POLICIES: [Named; 8] = [
     Named {
         name: "hpa-kv",
         about: "HPA, KV cache use at 80 %",
-        kind: ours("HPA", "kv_cache_usage_perc", Target::Is(0.8), SYNC),
+        kind: ours("HPA", "kv_cache_usage_perc", Target::Is(0.8), PROMETHEUS),
     },
     Named {
         name: "hpa-waiting",
         about: "HPA, five waiting requests a replica",
-        kind: ours("HPA", "num_requests_waiting", Target::Is(5.0), SYNC),
+        kind: ours("HPA", "num_requests_waiting", Target::Is(5.0), PROMETHEUS),
     },
     Named {
         name: "kpa",

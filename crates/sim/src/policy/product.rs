@@ -1,16 +1,17 @@
 //! The product's own core, told by a manifest, on what the world shows.
 
+use super::PROMETHEUS;
 use crate::world::{Fleet, Metrics, Policy, Seen, Stage};
 use autoscaler_api::resolved::SourceKind as ApiKind;
 use autoscaler_api::{PodAutoscaler, resolve};
 use autoscaler_core::fleet::{Member as PoolMember, Pool};
 use autoscaler_core::observe::Pod;
-use autoscaler_core::spec::{Gaps, Spec, Strategy};
+use autoscaler_core::spec::{Spec, Strategy};
 use autoscaler_core::{
     Fleet as Core, Observation, Phase, Reading, Span, TargetDecision, TargetObservation, Timestamp, Why,
 };
 use autoscaler_runtime::decide::input::Settings;
-use autoscaler_runtime::spec::of_resolved;
+use autoscaler_runtime::spec::in_world;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -80,8 +81,6 @@ struct Member {
 
 /// Knative's windows want a sample a second.
 const SAMPLE: f64 = 1.0;
-/// Prometheus' usual scrape interval, seconds.
-const PROMETHEUS: f64 = 15.0;
 
 impl Products {
     /// Manifests' autoscalers, in the order of the groups, that decide every `interval` seconds; with `pool`, they share so many
@@ -117,25 +116,6 @@ impl Products {
         let targets = targets.map(|(member, seen)| (member.name.clone(), member.observe(seen))).collect();
         Observation { targets, plan: None }
     }
-
-    fn decide(&mut self, seen: &[Seen<'_>]) -> Vec<u32> {
-        let observation = self.observe(seen);
-        let now = Timestamp::from_secs(seen.first().map_or(0.0, |seen| seen.now));
-        let mut decided = self.fleet.step(now, &observation).targets;
-        let each = self.members.iter_mut().zip(seen).map(|(member, seen)| {
-            let Some(decision) = decided.remove(&member.name) else { return seen.wanted };
-            let desired = decision.desired;
-            member.last = Some(decision);
-            desired
-        });
-        each.collect()
-    }
-
-    fn sample(&mut self, seen: &[Seen<'_>]) {
-        let observation = self.observe(seen);
-        let now = Timestamp::from_secs(seen.first().map_or(0.0, |seen| seen.now));
-        self.fleet.record(now, &observation);
-    }
 }
 
 impl Fleet for Products {
@@ -152,11 +132,22 @@ impl Fleet for Products {
     }
 
     fn sample(&mut self, seen: &[Seen<'_>]) {
-        self.sample(seen);
+        let observation = self.observe(seen);
+        let now = Timestamp::from_secs(seen.first().map_or(0.0, |seen| seen.now));
+        self.fleet.record(now, &observation);
     }
 
     fn decide(&mut self, seen: &[Seen<'_>]) -> Vec<u32> {
-        self.decide(seen)
+        let observation = self.observe(seen);
+        let now = Timestamp::from_secs(seen.first().map_or(0.0, |seen| seen.now));
+        let mut decided = self.fleet.step(now, &observation).targets;
+        let each = self.members.iter_mut().zip(seen).map(|(member, seen)| {
+            let Some(decision) = decided.remove(&member.name) else { return seen.wanted };
+            let desired = decision.desired;
+            member.last = Some(decision);
+            desired
+        });
+        each.collect()
     }
 
     fn why(&self, group: usize) -> String {
@@ -166,17 +157,12 @@ impl Fleet for Products {
 
 /// One `PodAutoscaler` at work.
 #[derive(Debug)]
-pub struct Product {
-    alone: Products,
-    scrapes: Option<f64>,
-}
+pub struct Product(Products);
 
 impl Product {
     /// A manifest's autoscaler, that decides every `interval` seconds.
     pub fn new(object: &PodAutoscaler, interval: f64) -> Result<Self, ProductError> {
-        let alone = Products::new(std::slice::from_ref(object), interval, None, &[])?;
-        let scrapes = alone.scrapes;
-        Ok(Self { alone, scrapes })
+        Ok(Self(Products::new(std::slice::from_ref(object), interval, None, &[])?))
     }
 }
 
@@ -184,10 +170,7 @@ impl Member {
     fn new(object: &PodAutoscaler) -> Result<(Spec, Self), ProductError> {
         let manifest = |lines: Vec<String>| ProductError::Manifest(lines.join("\n"));
         let resolved = resolve(object).map_err(|found| manifest(found.iter().map(ToString::to_string).collect()))?;
-        let mut spec = of_resolved(&resolved, &Settings::default()).map_err(|error| manifest(error.0))?;
-        if let Strategy::Kpa(kpa) = &mut spec.strategy {
-            kpa.gaps = Gaps::Hold;
-        }
+        let spec = in_world(&resolved, &Settings::default()).map_err(|error| manifest(error.0))?;
         let mut sources = Vec::new();
         for (index, source) in resolved.sources.iter().enumerate() {
             let unknown = |field, value: &str, allowed: String| ProductError::Unknown {
@@ -278,26 +261,26 @@ fn read(gauge: Gauge, page: &Metrics, before: Option<&Metrics>) -> Reading {
 
 impl Policy for Product {
     fn interval(&self) -> f64 {
-        self.alone.interval
+        self.0.interval
     }
 
     fn samples_every(&self) -> Option<f64> {
-        self.alone.samples
+        self.0.samples
     }
 
     fn scrapes_every(&self) -> Option<f64> {
-        self.scrapes
+        self.0.scrapes
     }
 
     fn sample(&mut self, seen: &Seen<'_>) {
-        self.alone.sample(std::slice::from_ref(seen));
+        self.0.sample(std::slice::from_ref(seen));
     }
 
     fn decide(&mut self, seen: &Seen<'_>) -> u32 {
-        self.alone.decide(std::slice::from_ref(seen)).first().copied().unwrap_or(seen.wanted)
+        self.0.decide(std::slice::from_ref(seen)).first().copied().unwrap_or(seen.wanted)
     }
 
     fn why(&self) -> String {
-        self.alone.members.first().map(Member::why).unwrap_or_default()
+        Fleet::why(&self.0, 0)
     }
 }

@@ -1,7 +1,8 @@
 //! The saturation rule of llm-d's workload-variant-autoscaler (its second generation, "V1"): one replica more where too little
 //! is spare, one less where the rest would still have enough; once a minute, and not while a replica starts.
 
-use crate::world::{Policy, Seen};
+use super::PROMETHEUS;
+use crate::world::{Policy, Seen, Stage};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -30,7 +31,7 @@ impl Saturation {
 
     fn remember(&mut self, seen: &Seen<'_>) {
         for replica in seen.replicas {
-            if let Some(page) = replica.metrics.as_ref().filter(|_| replica.stage == crate::world::Stage::Ready) {
+            if let Some(page) = replica.metrics.as_ref().filter(|_| replica.stage == Stage::Ready) {
                 self.pages.push_back((seen.now, Arc::clone(&replica.name), page.kv_usage, page.waiting));
             }
         }
@@ -46,11 +47,11 @@ impl Policy for Saturation {
     }
 
     fn samples_every(&self) -> Option<f64> {
-        Some(15.0)
+        Some(PROMETHEUS)
     }
 
     fn scrapes_every(&self) -> Option<f64> {
-        Some(15.0)
+        Some(PROMETHEUS)
     }
 
     fn sample(&mut self, seen: &Seen<'_>) {
@@ -64,7 +65,7 @@ impl Policy for Saturation {
             "a replica starts".clone_into(&mut self.why);
             return seen.wanted;
         }
-        let ready = seen.replicas.iter().filter(|replica| replica.stage == crate::world::Stage::Ready);
+        let ready = seen.replicas.iter().filter(|replica| replica.stage == Stage::Ready);
         let mut peaks = Vec::new();
         for replica in ready {
             let own = self.pages.iter().filter(|(_, of, ..)| *of == replica.name);
