@@ -21,6 +21,7 @@ pub mod aibrix;
 mod batch;
 mod bins;
 mod cells;
+pub mod engine;
 
 mod load;
 mod mix;
