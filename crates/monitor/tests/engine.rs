@@ -1,5 +1,7 @@
 //! Batches from engines' pages: arrivals, sizes, and what engines do to counters.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::type_complexity, reason = "helpers and tables of tests")]
+
 mod common;
 
 use common::{BIMODAL, Stream, cost, demand};
@@ -314,7 +316,9 @@ fn engines_pages_alone_tell_rate_and_tokens_and_nearly_the_demand() {
             tokens = (tokens.0 + size.input, tokens.1 + size.output);
         }
         let done: Vec<_> = running.extract_if(.., |(end, ..)| *end <= now + 10.0).collect();
-        done.iter().for_each(|(_, at, size)| engines[*at].done.push(*size));
+        for (_, at, size) in &done {
+            engines[*at].done.push(*size);
+        }
         for (number, engine) in engines.iter_mut().enumerate() {
             engine.running = u32::try_from(running.iter().filter(|(_, at, _)| *at == number).count()).unwrap();
             see(&mut replicas, &number.to_string(), engine, now + 10.0);
