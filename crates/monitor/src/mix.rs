@@ -11,6 +11,8 @@ const KEPT_REQUESTS: f64 = 50.0;
 const RECENT_HALF_LIFE: f64 = 30.0;
 /// Effective requests on either side for a comparison.
 const COMPARED_REQUESTS: f64 = 50.0;
+/// What 30 half-lives have left of a request is no request.
+const LEAST_WEIGHT: f64 = 1e-9;
 /// Expected requests in a cell for the χ² approximation (Cochran 1954, Biometrics 10); rarer cells are compared together.
 const RARE: f64 = 5.0;
 
@@ -111,8 +113,7 @@ impl Histogram {
         for placed in &mut self.cells {
             placed.cell.scale(factor);
         }
-        // What 30 half-lives have left of a request is no request.
-        self.cells.retain(|placed| placed.cell.weight > 1e-9);
+        self.cells.retain(|placed| placed.cell.weight > LEAST_WEIGHT);
         if self.cells.is_empty() {
             self.squares = 0.0;
         }
@@ -122,7 +123,7 @@ impl Histogram {
         for &(size, count) in sizes {
             let count = count * share;
             let is_size = is_count(size.input) && is_count(size.output);
-            if !is_size || !is_count(count) || count == 0.0 {
+            if !is_size || !is_count(count) || weight * count <= LEAST_WEIGHT {
                 continue;
             }
             let (input, output) = (size.input.min(MAX_TOKENS), size.output.min(MAX_TOKENS));
@@ -200,7 +201,7 @@ impl Histogram {
     fn is_sound(&self, max_cells: usize) -> bool {
         let sound = |cell: &Cell| {
             let within = |sum: f64| is_count(sum) && sum <= cell.weight * MAX_TOKENS * 1.001;
-            is_count(cell.weight) && cell.weight > 0.0 && within(cell.input) && within(cell.output)
+            is_count(cell.weight) && cell.weight > LEAST_WEIGHT && within(cell.input) && within(cell.output)
         };
         self.cells.len() <= max_cells
             && is_count(self.squares)

@@ -2,7 +2,7 @@
 
 use super::joint::{joint, lengths};
 use super::reading::Reading;
-use crate::batch::{MAX_RATE, Size};
+use crate::batch::{MAX_RATE, Size, owed};
 use promtext::Histogram;
 
 /// Most sizes that wait to be told; beyond it they are told as their mean.
@@ -44,7 +44,7 @@ impl Replica {
     pub(super) fn read(&mut self, reading: Reading, at: f64) {
         let seconds = at - self.at;
         let mut news = match growth(&self.last, &reading) {
-            Some(growth) => self.grown(&reading, &growth, seconds),
+            Some(growth) => self.grown(&reading, &growth),
             // It began anew. All that it counts is new if it says so itself; else the traffic is taken to have gone on.
             None if reading.started.is_some_and(|started| self.at < started && started <= at) => {
                 self.owed = 0.0;
@@ -70,12 +70,11 @@ impl Replica {
         }
     }
 
-    fn grown(&mut self, reading: &Reading, growth: &Reading, seconds: f64) -> News {
+    fn grown(&mut self, reading: &Reading, growth: &Reading) -> News {
         let done = growth.completed.unwrap_or(0.0);
         let unfinished = || Some(reading.unfinished()? - self.last.unfinished()?);
         let arrivals = growth.arrived.unwrap_or_else(|| done + unfinished().unwrap_or(0.0)) - self.owed;
-        // Counters and gauges are not read at one instant. Once only: what was dropped uncounted must not be owed for ever.
-        self.owed = (-arrivals).clamp(0.0, MAX_RATE * seconds);
+        self.owed = owed(arrivals, done);
         News { arrivals: arrivals.max(0.0), sizes: sizes(growth) }
     }
 
