@@ -24,6 +24,14 @@ struct Placed {
     cell: Cell,
 }
 
+impl Placed {
+    /// What joining two of them loses, as [`Cell::loss`] has it, by their places: exact enough, and without logarithms.
+    fn loss(&self, other: &Self) -> f64 {
+        let apart = |a: u16, b: u16| f64::from(a.abs_diff(b)).powi(2);
+        self.cell.loss_at(&other.cell, apart(self.place.0, other.place.0) + apart(self.place.1, other.place.1))
+    }
+}
+
 /// A histogram whose weights halve each half-life.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Histogram {
@@ -135,20 +143,25 @@ impl Histogram {
                 Err(at) => self.cells.insert(at, Placed { place, cell }),
             }
             self.squares += weight * weight * count;
-            if self.cells.len() > rules.max_cells {
-                self.join_lightest();
+            // Twice as many for a while, so that rare sizes of one batch are joined together and not one by one.
+            if self.cells.len() > 2 * rules.max_cells {
+                self.join_lightest(rules.max_cells);
             }
         }
+        self.join_lightest(rules.max_cells);
     }
 
-    /// The lightest cell joins that which loses least by it, and takes its place.
-    fn join_lightest(&mut self) {
-        let lightest = self.cells.iter().enumerate().min_by(|(_, a), (_, b)| a.cell.weight.total_cmp(&b.cell.weight));
-        let Some((lightest, _)) = lightest else { return };
-        let lightest = self.cells.remove(lightest).cell;
-        let loss = |placed: &Placed| placed.cell.loss(&lightest);
-        if let Some(nearest) = self.cells.iter_mut().min_by(|a, b| loss(a).total_cmp(&loss(b))) {
-            nearest.cell.add(lightest);
+    /// The lightest cells join those that lose least by it, and take their places, until there are at most `most`.
+    fn join_lightest(&mut self, most: usize) {
+        while self.cells.len() > most.max(1) {
+            let lightest =
+                self.cells.iter().enumerate().min_by(|(_, a), (_, b)| a.cell.weight.total_cmp(&b.cell.weight));
+            let Some((lightest, _)) = lightest else { return };
+            let lightest = self.cells.remove(lightest);
+            let loss = |placed: &Placed| placed.loss(&lightest);
+            if let Some(nearest) = self.cells.iter_mut().min_by(|a, b| loss(a).total_cmp(&loss(b))) {
+                nearest.cell.add(lightest.cell);
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Whatever sources say: finite, bounded, nothing twice.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::type_complexity, reason = "helpers of tests")]
 
 mod common;
 

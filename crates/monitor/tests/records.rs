@@ -46,3 +46,14 @@ fn sizes_that_are_no_numbers_are_ends_without_a_size() {
     let batch = records.batch(0.0, 10.0).unwrap();
     assert_eq!((batch.arrivals, batch.sizes.len(), batch.pending), (Some(2.0), 0, Some(0.0)));
 }
+
+#[test]
+fn of_more_than_can_wait_the_number_is_still_told() {
+    let mut records = Records::default();
+    let many = request_monitor::records::MAX_WAITING as u64 + 10;
+    for at in 0..many {
+        records.arrived(at as f64 * 1e-4);
+    }
+    let batch = records.batch(0.0, 1000.0).unwrap();
+    assert_eq!((batch.arrivals, batch.pending), (Some(many as f64), Some(many as f64)));
+}

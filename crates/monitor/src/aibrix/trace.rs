@@ -184,6 +184,14 @@ impl Trace {
     }
 }
 
+/// What a missing key tells where Redis answered and knows the model's earlier keys: nothing arrived. AIBrix writes no
+/// trace for an interval without requests. A gateway that is gone writes none either, so do not say this for ever: of a model whose last trace
+/// had pending requests, and once its keys have all expired (ten minutes), a missing key is silence.
+#[must_use]
+pub fn missing(at: f64, interval_seconds: u32) -> Batch {
+    Batch { arrivals: Some(0.0), ..Batch::new(at - f64::from(interval_seconds.max(1)), at) }
+}
+
 fn buckets(object: &Map<String, Value>) -> Result<BTreeMap<(u32, u32), u64>, TraceError> {
     let mut buckets = BTreeMap::new();
     for (key, value) in object.iter().filter(|(key, _)| !key.starts_with("meta_")) {
