@@ -52,6 +52,25 @@ fn a_steady_load_is_rarely_taken_for_a_step() {
 }
 
 #[test]
+fn bursts_that_come_steadily_are_noise_and_not_steps() {
+    // Ten requests at once, at once a second on average: the variance is ten times Poisson's.
+    let (mut stream, mut monitor) = (Stream::new(6), monitor());
+    let (mut steps, mut since) = (0, None);
+    for second in 0..4 * 3600_u32 {
+        let to = f64::from(second + 1);
+        let arrivals = f64::from(stream.poisson(1.0)) * 10.0;
+        monitor.add(&Batch { arrivals: Some(arrivals), ..Batch::new(to - 1.0, to) });
+        let load = monitor.load(to);
+        steps += usize::from(load.since != since);
+        since = load.since;
+    }
+    println!("bursts: {steps} steps in four hours, error {}", monitor.load(14_400.0).rate_error);
+    assert!(steps <= 4, "{steps} steps in four hours");
+    let said = monitor.load(14_400.0).rate_error;
+    assert!((0.03..0.1).contains(&said), "{said}: √10 times Poisson's 1.7 %");
+}
+
+#[test]
 fn five_times_the_rate_is_seen_within_30_seconds_and_the_mix_stays_calm() {
     for (rate, step) in [(0.5, 1.0), (2.0, 10.0), (10.0, 1.0), (10.0, 10.0), (200.0, 10.0)] {
         let (mut stream, mut monitor) = (Stream::new(7), monitor());
@@ -65,6 +84,27 @@ fn five_times_the_rate_is_seen_within_30_seconds_and_the_mix_stays_calm() {
         let per_request = |load: &request_monitor::Load| demand(load) / load.rate;
         let moved = per_request(&after) / per_request(&before) - 1.0;
         assert!(moved.abs() < 0.15, "{rate} a second: the mix moved by {moved}");
+    }
+}
+
+#[test]
+fn a_ramp_is_followed() {
+    // Twice, and four times, the load within ten minutes; how far the estimate is behind on average while it rises.
+    for (times, most) in [(2.0, 0.1), (4.0, 0.13)] {
+        let (mut off, mut looks) = (0.0, 0.0);
+        for seed in 0..10 {
+            let (mut stream, mut monitor) = (Stream::new(seed), monitor());
+            stream.feed(&mut monitor, 600.0, 1.0, 10.0);
+            for second in 0..600_u32 {
+                let rate = 10.0 + 10.0 * (times - 1.0) * f64::from(second) / 600.0;
+                stream.feed(&mut monitor, 1.0, 1.0, rate);
+                off += monitor.load(stream.now).rate / rate - 1.0;
+                looks += 1.0;
+            }
+        }
+        let off = off / looks;
+        println!("{times} times in ten minutes: {off:.3}");
+        assert!(off < 0.01 && off > -most, "{times} times in ten minutes: {off}");
     }
 }
 
