@@ -153,7 +153,7 @@ impl Monitor {
             }
             // Nothing was finished and nothing is left: nothing came.
             (None, Some(0.0)) => Some(done),
-            _ => (!batch.sizes.is_empty()).then_some(done),
+            _ => known(&batch.sizes).next().map(|_| done),
         }
     }
 

@@ -52,6 +52,31 @@ fn a_steady_load_is_rarely_taken_for_a_step() {
 }
 
 #[test]
+#[ignore = "a minute of work, for the figures of docs/monitoring.md"]
+fn days_of_steady_load_bring_hardly_a_step_and_no_change_of_the_mix() {
+    let (mut all, mut changes) = (0, 0);
+    for (rate, step, hours) in
+        [(0.1, 1.0, 40.0), (1.0, 1.0, 40.0), (10.0, 1.0, 40.0), (10.0, 10.0, 100.0), (100.0, 10.0, 40.0)]
+    {
+        let (mut stream, mut monitor) = (Stream::new(77), monitor());
+        let (mut steps, mut since, mut samples, mut worst) = (0, None, 0.0, 0.0_f64);
+        while stream.now < hours * 3600.0 {
+            stream.feed(&mut monitor, step, step, rate);
+            let load = monitor.load(stream.now);
+            steps += usize::from(load.since != since);
+            changes += usize::from(load.samples < 0.7 * samples);
+            (since, samples) = (load.since, load.samples);
+            if stream.now > 120.0 {
+                worst = worst.max((demand(&load) / truth(rate) - 1.0).abs());
+            }
+        }
+        println!("{rate} a second in steps of {step} s, {hours} h: {steps} steps, demand off by {worst:.3} at worst");
+        all += steps;
+    }
+    assert!(all <= 6 && changes == 0, "{all} steps, {changes} changes of the mix");
+}
+
+#[test]
 fn bursts_that_come_steadily_are_noise_and_not_steps() {
     // Ten requests at once, at once a second on average: the variance is ten times Poisson's.
     let (mut stream, mut monitor) = (Stream::new(6), monitor());

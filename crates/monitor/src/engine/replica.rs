@@ -33,8 +33,10 @@ impl Replica {
     /// A replica that is seen for the first time. What it did before is not known to be new, unless it began since `told`,
     /// the end of the last batch: by its own word, or as it has finished nothing yet while others were told of before.
     pub(super) fn new(reading: Reading, at: f64, told: Option<f64>) -> Self {
-        let began_since = told.is_some_and(|told| {
-            reading.completed == Some(0.0) || reading.started.is_some_and(|started| told < started && started <= at)
+        let began_since = told.is_some_and(|told| match reading.started.filter(|started| *started <= at) {
+            Some(started) => told < started,
+            // Of a caller whose clock does not count Unix seconds, starts lie in the future.
+            None => reading.completed == Some(0.0),
         });
         let news = if began_since { since_start(&reading) } else { News::default() };
         Self { at, last: reading, news: told.map(|_| news), rate: 0.0, lent: 0.0, owed: 0.0 }
