@@ -11,7 +11,7 @@ pub const VERSION: u32 = 4;
 pub const INTERVAL_SECONDS: u32 = 10;
 /// Buckets per octave that are written.
 pub const PRECISION: u32 = 10;
-/// Longest text that is read. All buckets there can be take a tenth of it.
+/// Longest text that is read, in bytes. All 241 × 241 buckets that AIBrix's precision has take a fifth of it.
 pub const MAX_TEXT_BYTES: usize = 4 << 20;
 /// The highest count that is read: whole as `f64`.
 const MAX_COUNT: u64 = 1 << 52;
