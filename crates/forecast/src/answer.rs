@@ -40,6 +40,10 @@ pub struct Forecast {
 pub struct Candidate {
     /// Its name.
     pub name: &'static str,
+    /// What it expects of the step at the horizon, events aside.
+    pub mean: f64,
+    /// Its quantile for that step, events aside, once it has errors enough.
+    pub bound: Option<f64>,
     /// Its mean pinball loss at the horizon, in units of the load, older errors counting less; nothing before the first outcome.
     pub loss: Option<f64>,
     /// Its weight in the blend, 0 to 1.

@@ -6,7 +6,13 @@
 //! Must not know what the load is, nor replicas, manifests or clocks.
 
 mod answer;
+mod backtest;
+mod candidates;
+mod errors;
+mod events;
 mod forecaster;
+mod history;
+mod number;
 mod settings;
 
 pub use answer::{Candidate, Forecast};
