@@ -28,8 +28,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// Arrivals a second in each step.
 fn rates(path: &str) -> Result<Vec<f64>, Box<dyn Error>> {
     let file = std::fs::File::open(path).map_err(|error| format!("{path}: {error}"))?;
-    let text: Box<dyn Read> =
-        if path.ends_with(".gz") { Box::new(flate2::read::GzDecoder::new(file)) } else { Box::new(file) };
+    let text: Box<dyn Read> = if std::path::Path::new(path).extension().is_some_and(|extension| extension == "gz") {
+        Box::new(flate2::read::GzDecoder::new(file))
+    } else {
+        Box::new(file)
+    };
     let mut rates: Vec<f64> = Vec::new();
     for (line, record) in csv::Reader::from_reader(text).records().enumerate() {
         let at: f64 =

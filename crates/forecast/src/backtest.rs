@@ -3,13 +3,13 @@
 use crate::candidates::{BLEND, Models, NAMES, PERSISTENCE, Point, SINGLE, levels, season_of};
 use crate::errors::{Errors, needed};
 use crate::history::History;
-use crate::number::narrow;
+use crate::number::{narrow, sound_index, sound_load};
 use crate::settings::{MAX_HORIZON_STEPS, Settings};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// A candidate replaces the chosen one when its loss is below this share of the other's.
-const MARGIN: f64 = 0.95;
+const MARGIN: f64 = 0.97;
 /// And not before the chosen one has been chosen for this many steps, or one horizon.
 const DWELL: u32 = 30;
 /// A candidate is not chosen before so many losses, older ones counting less.
@@ -172,7 +172,9 @@ impl Backtest {
         });
         let sum: f64 = weights.iter().sum();
         if sum > 0.0 {
-            weights.iter_mut().for_each(|weight| *weight /= sum);
+            for weight in &mut weights {
+                *weight /= sum;
+            }
         }
         weights
     }
@@ -232,11 +234,15 @@ impl Backtest {
             bounds.chain([guess.0, guess.2]).all(|value| value.is_finite() && value >= 0.0)
         };
         let issued = |issued: &Issued| {
-            issued.guesses.len() == NAMES.len() && number(issued.floor) && issued.guesses.iter().flatten().all(guess)
+            issued.guesses.len() == NAMES.len()
+                && sound_index(issued.index)
+                && sound_load(issued.floor)
+                && issued.guesses.iter().flatten().all(guess)
         };
         (1..=MAX_HORIZON_STEPS).contains(&self.ahead)
             && self.tracks.len() == NAMES.len()
             && self.chosen < NAMES.len()
+            && self.since.is_none_or(sound_index)
             && self.pending.len() <= self.ahead as usize
             && self.pending.iter().all(issued)
             && self.models.sound()

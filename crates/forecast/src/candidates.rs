@@ -1,15 +1,17 @@
 //! The candidates: what each expects of the load some steps ahead, without any idea of how often it is wrong.
 
 use crate::history::History;
+use crate::number::{sound_index, sound_load};
 use serde::{Deserialize, Serialize};
 
 /// The names, in the order in which everything about candidates is kept.
-pub(crate) const NAMES: [&str; 13] = [
+pub(crate) const NAMES: [&str; 14] = [
     "persistence",
     "level-0.4",
     "level-0.2",
     "level-0.05",
     "level-0.02",
+    "level-0.01",
     "trend-fast",
     "trend-slow",
     "recent-max",
@@ -29,11 +31,11 @@ const TREND: usize = LEVEL + ALPHAS.len();
 const MAXIMUM: usize = TREND + TRENDS.len();
 const SEASONAL: usize = MAXIMUM + 1;
 
-/// How much of each new step the levels take over: they remember about 2, 5, 20 and 50 steps.
-const ALPHAS: [f64; 4] = [0.4, 0.2, 0.05, 0.02];
+/// How much of each new step the levels take over: they remember about 2, 5, 20, 50 and 100 steps.
+const ALPHAS: [f64; 5] = [0.4, 0.2, 0.05, 0.02, 0.01];
 /// The level that the seasons build on before any level has shown to be better.
 const DEFAULT_LEVEL: usize = LEVEL + 1;
-/// Holt's damped trend (Gardner and McKenzie 1985): alpha, beta, phi. The first sees a surge within a minute and believes in it for
+/// Holt's damped trend (Gardner and `McKenzie` 1985): alpha, beta, phi. The first sees a surge within a minute and believes in it for
 /// some fifty steps; the second follows the slope of a quarter of an hour.
 const TRENDS: [(f64, f64, f64); 2] = [(0.3, 0.1, 0.98), (0.08, 0.02, 0.995)];
 /// What the scale takes over of each step: it remembers about 360 steps.
@@ -152,8 +154,9 @@ impl Models {
     /// Whether saved averages are numbers.
     pub(crate) fn sound(&self) -> bool {
         let levels = self.levels.iter().chain([&self.scale]).chain(self.trends.iter().map(|(level, _)| level));
-        self.last.is_none_or(|(index, value)| index.unsigned_abs() < 1 << 41 && value.is_finite() && value >= 0.0)
-            && levels.chain(self.trends.iter().map(|(_, slope)| slope)).all(|value| value.is_finite())
+        self.last.is_none_or(|(index, value)| sound_index(index) && sound_load(value))
+            && levels.copied().all(sound_load)
+            && self.trends.iter().all(|(_, slope)| sound_load(slope.abs()))
     }
 }
 

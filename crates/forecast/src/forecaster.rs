@@ -5,7 +5,7 @@ use crate::backtest::{Backtest, Track};
 use crate::candidates::{Models, NAMES, PERSISTENCE, Point};
 use crate::events::{factor_at, highest_factor, names};
 use crate::history::History;
-use crate::number::{index_of, normal_quantile};
+use crate::number::{LARGEST_LOAD, index_of, narrow, normal_quantile, sound_index, sound_load};
 use crate::settings::{MAX_HORIZON_STEPS, Settings, SettingsError};
 use serde::{Deserialize, Serialize};
 
@@ -28,8 +28,8 @@ const STALE_STEPS: i64 = 30;
 /// Why an observation was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// The value is not a number, infinite or negative. It leaves a gap.
-    #[error("the value is not a finite number of 0 or more")]
+    /// The value is not a number, negative, or beyond 1e35. It leaves a gap.
+    #[error("the value is not a number from 0 to 1e35")]
     Value,
     /// The time is not a number or out of all proportion.
     #[error("the time is not a finite number of seconds within 1e12 of zero")]
@@ -53,8 +53,9 @@ pub enum RestoreError {
     Settings(#[from] SettingsError),
 }
 
-/// What a forecaster remembers, to be saved and restored. As JSON below 400 KiB: 8640 steps, 4320 aggregates, and for each of 13
-/// candidates two times 360 errors and at most 360 forecasts that wait for their outcome (below 250 KiB to a horizon of 30 steps).
+/// What a forecaster remembers, to be saved and restored: 8640 steps, 4320 aggregates, and for each of 14 candidates two times 360
+/// errors and at most 360 forecasts that wait for their outcome. As JSON below 256 KiB to a horizon of 30 steps, and below 640 KiB to
+/// the longest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct State {
@@ -74,8 +75,9 @@ struct Open {
 }
 
 impl Open {
+    /// The mean as the history will have it, so that a test of the history repeats the original bit by bit.
     fn mean(self) -> f64 {
-        self.sum / f64::from(self.count.max(1))
+        f64::from(narrow(self.sum / f64::from(self.count.max(1))))
     }
 }
 
@@ -105,15 +107,14 @@ impl Forecaster {
     /// Takes the mean load of a step, `at` being any time in it; several observations of one step are averaged. A step without any
     /// is a gap. What is refused changes nothing.
     pub fn observe(&mut self, at: f64, value: f64) -> Result<(), Refused> {
-        // loads beyond single precision are no loads
-        if !(value >= 0.0 && value < f64::from(f32::MAX) / 1e3) {
+        if !(0.0..=LARGEST_LOAD).contains(&value) {
             return Err(Refused::Value);
         }
         if !(at.is_finite() && at.abs() < LATEST) {
             return Err(Refused::Time);
         }
         let index = index_of(at, self.settings.step);
-        let value = value / factor_at(&self.settings.events, at);
+        let value = (value / factor_at(&self.settings.events, at)).min(LARGEST_LOAD);
         match self.open {
             Some(open) if index < open.index => return Err(Refused::Late),
             Some(open) if index == open.index => {
@@ -302,9 +303,8 @@ impl Forecaster {
         if !backtest.revive() {
             return Err(RestoreError::Broken("backtest: numbers or lengths that no back-test has"));
         }
-        let number = |value: f64| value.is_finite() && value >= 0.0;
-        if open.is_some_and(|open| !number(open.sum) || open.index.unsigned_abs() >= 1 << 41 || open.count > 1000)
-            || latest.is_some_and(|latest| !(latest.abs() < LATEST))
+        if open.is_some_and(|open| !sound_load(open.sum) || !sound_index(open.index) || open.count > 1000)
+            || !latest.is_none_or(|latest| latest.abs() < LATEST)
         {
             return Err(RestoreError::Broken("open: numbers that no step has"));
         }

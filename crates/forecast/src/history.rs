@@ -1,6 +1,6 @@
 //! What the load was: a day's worth of steps, and five-minute means of fifteen days. A gap is a gap and never a zero.
 
-use crate::number::{index_of, narrow};
+use crate::number::{index_of, narrow, sound_index, sound_load};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -53,7 +53,7 @@ impl Series {
 
     fn sound(&self, capacity: usize) -> bool {
         self.values.len() <= capacity
-            && self.last.unsigned_abs() < 1 << 41
+            && sound_index(self.last)
             && self.values.iter().flatten().all(|value| value.is_finite() && *value >= 0.0)
     }
 }
@@ -161,9 +161,9 @@ impl History {
         self.fine.sound(FINE)
             && self.coarse.sound(COARSE)
             && crate::settings::STEP.contains(&self.step)
-            && self.open.is_none_or(|(at, sum, count)| {
-                at.unsigned_abs() < 1 << 41 && sum.is_finite() && sum >= 0.0 && (1..=1000).contains(&count)
-            })
+            && self
+                .open
+                .is_none_or(|(at, sum, count)| sound_index(at) && sound_load(sum / 1e3) && (1..=1000).contains(&count))
     }
 }
 

@@ -18,6 +18,19 @@ pub(crate) fn narrow(value: f64) -> f32 {
     value.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
 }
 
+/// The largest load: beyond it single precision ends, and no load is.
+pub(crate) const LARGEST_LOAD: f64 = 1e35;
+
+/// Whether a saved number is a load.
+pub(crate) fn sound_load(value: f64) -> bool {
+    (0.0..=LARGEST_LOAD * 1e3).contains(&value)
+}
+
+/// Whether a saved index is of a step within 1e12 seconds of zero.
+pub(crate) fn sound_index(index: i64) -> bool {
+    index.unsigned_abs() < 1 << 41
+}
+
 /// The quantile of the standard normal distribution for `p` of 0.5 and above, to 4.5e-4 (Abramowitz and Stegun 26.2.23).
 pub(crate) fn normal_quantile(p: f64) -> f64 {
     let tail = (1.0 - p).clamp(1e-12, 0.5);
