@@ -14,6 +14,9 @@ const MARGIN: f64 = 0.97;
 const DWELL: u32 = 30;
 /// A candidate is not chosen before so many losses, older ones counting less.
 const JUDGED: f64 = 20.0;
+/// Nor before it has this share of persistence's: a season starts late, and its losses of a quiet hour say nothing beside others' of a
+/// busy one.
+const COMPARABLE: f64 = 0.7;
 /// Losses halve in so many steps, or in twelve horizons: there must be several independent horizons in what is remembered.
 const HALF_LIFE: u32 = 360;
 /// The reservoirs take every outcome up to this horizon in steps, and beyond it fewer, so that they reach back 30 horizons at least.
@@ -186,7 +189,8 @@ impl Backtest {
     }
 
     fn judged(&self, candidate: usize) -> Option<f64> {
-        let track = self.tracks.get(candidate).filter(|track| track.weight >= JUDGED)?;
+        let least = JUDGED.max(COMPARABLE * self.tracks[PERSISTENCE].weight);
+        let track = self.tracks.get(candidate).filter(|track| track.weight >= least)?;
         track.loss()
     }
 

@@ -26,6 +26,8 @@ pub(crate) const BLEND: usize = NAMES.len() - 1;
 /// Those before the blend.
 pub(crate) const SINGLE: usize = BLEND;
 pub(crate) const PERSISTENCE: usize = 0;
+/// The quickest of those that smooth, for a load that has just jumped.
+pub(crate) const QUICK: usize = LEVEL;
 const LEVEL: usize = 1;
 const TREND: usize = LEVEL + ALPHAS.len();
 const MAXIMUM: usize = TREND + TRENDS.len();

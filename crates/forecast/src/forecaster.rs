@@ -2,7 +2,7 @@
 
 use crate::answer::{Candidate, Forecast};
 use crate::backtest::{Backtest, Track};
-use crate::candidates::{Models, NAMES, PERSISTENCE, Point};
+use crate::candidates::{Models, NAMES, PERSISTENCE, Point, QUICK};
 use crate::events::{factor_at, highest_factor, names};
 use crate::history::History;
 use crate::number::{LARGEST_LOAD, index_of, narrow, normal_quantile, sound_index, sound_load};
@@ -21,6 +21,8 @@ const HORIZON_SLACK: f64 = 0.1;
 const HEADROOM: f64 = 1.2;
 /// Such noise has this many times the standard deviation of a Poisson process: real arrivals come in bursts.
 const BURSTINESS: f64 = 2.0;
+/// Steps in a row above the bound are taken for a jump where chance would do that no oftener than this: about once a day of 10 s.
+const CHANCE: f64 = 1e-4;
 /// An observation older than this many horizons, and than this many steps, is not a basis for bounds that were learnt at one horizon.
 const STALE_HORIZONS: i64 = 2;
 const STALE_STEPS: i64 = 30;
@@ -240,15 +242,41 @@ impl Forecaster {
             return careful(format!("the last observation is {behind} steps old: the last value and head-room"));
         }
         let chosen = if points[backtest.chosen].is_some() { backtest.chosen } else { PERSISTENCE };
-        let (track, floor) = (&backtest.tracks[chosen], models.floor());
-        let bounds = points[chosen].map(|point| (point, track.bounds(point, floor, backtest.quantile)));
-        match bounds {
-            Some((point, (Some(at_horizon), Some(peak)))) if track.enough(backtest.quantile) => {
-                let why = self.why(chosen);
-                View { index, points, chosen, mean: point.at, at_horizon, peak, enough: true, why }
-            }
-            _ => careful("too little history: the last value and head-room".to_owned()),
+        let Some((mean, at_horizon, peak)) = self.bounds(&points, chosen, models.floor()) else {
+            return careful("too little history: the last value and head-room".to_owned());
+        };
+        let surge = self.surges(index, last, at_horizon).then(|| self.bounds(&points, QUICK, models.floor())).flatten();
+        if let Some((mean, quick, quick_peak)) = surge.filter(|(_, quick, _)| *quick > at_horizon) {
+            let (chosen, peak) = (QUICK, quick_peak.max(peak));
+            let why = format!(
+                "the last {} steps were above what {} allows for; {}",
+                self.surge(),
+                NAMES[backtest.chosen],
+                self.why(QUICK)
+            );
+            return View { index, points, chosen, mean, at_horizon: quick, peak, enough: true, why };
         }
+        View { index, points, chosen, mean, at_horizon, peak, enough: true, why: self.why(chosen) }
+    }
+
+    /// What a candidate expects, and its two bounds, once it has errors enough.
+    fn bounds(&self, points: &[Option<Point>; NAMES.len()], candidate: usize, floor: f64) -> Option<(f64, f64, f64)> {
+        let (point, track) = (points[candidate]?, &self.backtest.tracks[candidate]);
+        let (at_horizon, peak) = track.bounds(point, floor, self.backtest.quantile);
+        track.enough(self.backtest.quantile).then_some((point.at, at_horizon?, peak?))
+    }
+
+    /// So many steps in a row above the bound are a jump: 4 at the 0.9 quantile, 14 at the middle.
+    fn surge(&self) -> i64 {
+        let chance = |steps: i32| (1.0 - self.backtest.quantile).powi(steps);
+        (2..14).find(|steps| chance(*steps) < 1.001 * CHANCE).map_or(14, i64::from)
+    }
+
+    /// Whether the latest steps, none missing, are all above `bound`: the load has jumped, and a slow candidate that was right about
+    /// the past would be believed for as long as it takes its loss to show.
+    fn surges(&self, index: i64, last: f64, bound: f64) -> bool {
+        last > bound
+            && (1..self.surge()).all(|back| self.history.fine.get(index - back).is_some_and(|load| load > bound))
     }
 
     /// Without errors to learn from: the last value, a stated factor, and the noise of requests that come by chance, whose standard

@@ -162,6 +162,21 @@ fn nine_of_ten_loads_stay_below_the_bound() {
 }
 
 #[test]
+fn a_jump_is_followed_within_five_steps() {
+    let mut noise = Noise(10);
+    let mut forecaster = forecaster(10.0, 120.0);
+    let before = after(&mut forecaster, (0..3000).map(|_| 10.0 + 2.0 * noise.normal()));
+    assert!(before.at_horizon < 15.0, "{}", before.why);
+    for index in 3000..3100 {
+        let forecast = after_one(&mut forecaster, index, 30.0 + 2.0 * noise.normal());
+        if index >= 3005 {
+            assert!(forecast.at_horizon > 29.0, "{index}: {} {}", forecast.at_horizon, forecast.why);
+            assert!(forecast.at_horizon < 60.0, "{index}: {} {}", forecast.at_horizon, forecast.why);
+        }
+    }
+}
+
+#[test]
 fn the_choice_does_not_flap() {
     for seed in 6..9 {
         let mut noise = Noise(seed);
