@@ -5,15 +5,10 @@ use crate::backtest::{Backtest, Track};
 use crate::candidates::{Models, NAMES, PERSISTENCE, Point, QUICK};
 use crate::events::{factor_at, highest_factor, names};
 use crate::history::History;
-use crate::number::{LARGEST_LOAD, index_of, narrow, normal_quantile, sound_index, sound_load};
+use crate::number::{LARGEST_LOAD, index_of, normal_quantile};
 use crate::settings::{MAX_HORIZON_STEPS, Settings, SettingsError};
-use serde::{Deserialize, Serialize};
+use crate::state::{LATEST, Open, RestoreError, State, VERSION};
 
-/// The version of the saved form; a state of another version is not used.
-pub const VERSION: u32 = 1;
-
-/// Times are within so many seconds of zero, so that steps can be counted.
-const LATEST: f64 = 1e12;
 /// The measured horizon may differ from the one that is back-tested by this share, or a step, before all is tested anew: a start-up
 /// that takes 118 s and then 122 s is no reason to.
 const HORIZON_SLACK: f64 = 0.1;
@@ -39,48 +34,6 @@ pub enum Refused {
     /// The step is over already.
     #[error("the step is over already: observations come in the order of time")]
     Late,
-}
-
-/// Why a saved state was not used.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum RestoreError {
-    /// Another version saved it.
-    #[error("state: version {0} is not known; known is 1")]
-    Version(u32),
-    /// A part is broken.
-    #[error("state: {0}")]
-    Broken(&'static str),
-    /// The settings are not allowed.
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-}
-
-/// What a forecaster remembers, to be saved and restored: 8640 steps, 4320 aggregates, and for each of 14 candidates two times 360
-/// errors and at most 360 forecasts that wait for their outcome. As JSON below 256 KiB to a horizon of 30 steps, and below 640 KiB to
-/// the longest.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct State {
-    version: u32,
-    history: History,
-    backtest: Backtest,
-    open: Option<Open>,
-    latest: Option<f64>,
-}
-
-/// The step that may get more observations.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-struct Open {
-    index: i64,
-    sum: f64,
-    count: u32,
-}
-
-impl Open {
-    /// The mean as the history will have it, so that a test of the history repeats the original bit by bit.
-    fn mean(self) -> f64 {
-        f64::from(narrow(self.sum / f64::from(self.count.max(1))))
-    }
 }
 
 /// Forecasts one load.
@@ -238,6 +191,9 @@ impl Forecaster {
             let (at_horizon, peak) = self.headroom(last, ahead);
             View { index, points, chosen: PERSISTENCE, mean: last, at_horizon, peak, enough: false, why }
         };
+        if index > index_of(now, self.settings.step) + STALE_STEPS {
+            return careful("the last observation is later than now: the last value and head-room".to_owned());
+        }
         if stale {
             return careful(format!("the last observation is {behind} steps old: the last value and head-room"));
         }
@@ -321,21 +277,7 @@ impl Forecaster {
     /// A forecaster from a saved state. Its age needs no mention: the time until the next observation is a gap. Where the settings
     /// are not those it was saved under, it is [configured](Self::configure).
     pub fn restore(settings: Settings, state: State) -> Result<Self, RestoreError> {
-        let State { version, history, mut backtest, open, latest } = state;
-        if version != VERSION {
-            return Err(RestoreError::Version(version));
-        }
-        if !history.sound() {
-            return Err(RestoreError::Broken("history: numbers or lengths that no history has"));
-        }
-        if !backtest.revive() {
-            return Err(RestoreError::Broken("backtest: numbers or lengths that no back-test has"));
-        }
-        if open.is_some_and(|open| !sound_load(open.sum) || !sound_index(open.index) || open.count > 1000)
-            || !latest.is_none_or(|latest| latest.abs() < LATEST)
-        {
-            return Err(RestoreError::Broken("open: numbers that no step has"));
-        }
+        let State { history, backtest, open, latest, .. } = state.checked()?;
         let saved = Settings { step: history.step, ..settings.clone().checked()? };
         let mut restored = Self { settings: saved, history, backtest, open, latest };
         restored.configure(settings)?;

@@ -14,7 +14,9 @@ mod forecaster;
 mod history;
 mod number;
 mod settings;
+mod state;
 
 pub use answer::{Candidate, Forecast};
-pub use forecaster::{Forecaster, Refused, RestoreError, State, VERSION};
+pub use forecaster::{Forecaster, Refused};
 pub use settings::{Event, FACTOR, MAX_EVENTS, MAX_HORIZON_STEPS, QUANTILE, SEASON, STEP, Settings, SettingsError};
+pub use state::{RestoreError, State, VERSION};

@@ -146,6 +146,14 @@ fn a_gap_is_no_load_of_zero_and_an_old_value_is_no_basis() {
 }
 
 #[test]
+fn observations_from_the_future_are_no_basis() {
+    let mut forecaster = forecaster(10.0, 120.0);
+    noisy(&mut forecaster, 0..1000);
+    let forecast = forecaster.forecast(5000.0);
+    assert!(!forecast.enough && forecast.why.contains("later than now"), "{}", forecast.why);
+}
+
+#[test]
 fn several_observations_of_one_step_are_its_mean() {
     let (mut twice, mut once) = (forecaster(10.0, 60.0), forecaster(10.0, 60.0));
     for index in 0..200 {
