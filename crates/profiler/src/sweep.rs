@@ -1,0 +1,283 @@
+//! The walk over a grid: which run next, and what the runs say of each cell.
+//!
+//! It does not run anything. [`Sweep::next_ask`] says what is wanted and [`Sweep::take`] is told what came of it, so that an engine
+//! behind a socket, an engine model and the file of an interrupted measurement are all the same to it, and the same outcomes
+//! lead to the same walk. Sizes are walked from small to large: a longer prompt is never carried more often than a shorter one, so
+//! that a rate at which the shorter one failed is not tried again, and what is impossible stays so. The same goes for answers,
+//! unless the time per token is limited: the prompts of others stall a long answer as often as a short one, and over more tokens
+//! it shows less, so that longer answers may be carried more often.
+
+use crate::knee::Knee;
+use crate::run::{Ask, Cell, Run};
+use crate::slo::Slo;
+use std::collections::VecDeque;
+
+/// What is to be found, and how closely.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Prompt tokens, ascending.
+    pub inputs: Vec<u32>,
+    /// Answer tokens, ascending.
+    pub outputs: Vec<u32>,
+    /// What has to be kept.
+    pub slo: Slo,
+    /// Relative tolerance of the knee: 0.05 is 5 %.
+    pub tolerance: f64,
+    /// Most runs at one rate, of which the majority decides; more than one only where a run was near its limit.
+    pub repeats: u32,
+    /// Largest rate that is tried, requests a second.
+    pub max_rate: f64,
+}
+
+/// Why a cell carries nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Impossible {
+    /// Even one request at a time misses the SLO; the best that can be had.
+    Alone(String),
+    /// A smaller size misses it already.
+    Smaller(Cell),
+    /// The engine does not take requests of this size.
+    Refused(String),
+    /// It is kept one at a time, and not at the smallest rate that was tried, requests a second.
+    Together(f64),
+}
+
+impl std::fmt::Display for Impossible {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Alone(best) => write!(f, "one request at a time misses the SLO: {best}"),
+            Self::Smaller(cell) => write!(f, "the smaller size of {cell} misses the SLO already"),
+            Self::Refused(why) => write!(f, "the engine refuses this size: {why}"),
+            Self::Together(rate) => write!(f, "kept by one request at a time, not at {rate:.3} requests/s"),
+        }
+    }
+}
+
+/// What is known of a cell in the end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// Which size.
+    pub cell: Cell,
+    /// Requests a second within the SLO; 0 where none.
+    pub capacity: f64,
+    /// The run at the capacity; of repeats the one of median latency.
+    pub at: Option<Run>,
+    /// One request at a time.
+    pub alone: Option<Run>,
+    /// Why the capacity is 0.
+    pub impossible: Option<Impossible>,
+    /// Whether the knee lies above the largest rate that may be tried.
+    pub above: bool,
+    /// All runs, in order.
+    pub runs: Vec<Run>,
+    /// Smallest rate that is known to fail.
+    ceiling: Option<f64>,
+}
+
+/// A walk under way.
+#[derive(Debug, Clone)]
+pub struct Sweep {
+    plan: Plan,
+    found: Vec<Found>,
+    now: Option<Work>,
+}
+
+/// The cell that is being worked on.
+#[derive(Debug, Clone)]
+struct Work {
+    found: Found,
+    knee: Option<Knee>,
+    /// Verdicts at the present rate.
+    votes: VecDeque<bool>,
+}
+
+/// A run this near to the limit, either way, is repeated.
+const NEAR: std::ops::Range<f64> = 0.75..1.35;
+/// First step from a guess that neighbours support, and from one that they do not.
+const SHORT_STEP: f64 = 1.2;
+const LONG_STEP: f64 = 2.0;
+/// Share of the time that the smallest rate keeps an engine busy: less is one request at a time.
+const LEAST_BUSY: f64 = 0.02;
+
+impl Sweep {
+    /// A walk that has not begun.
+    #[must_use]
+    pub fn new(plan: Plan) -> Self {
+        Self { plan, found: Vec::new(), now: None }
+    }
+
+    /// What is wanted.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Cells that are done, output by output, each from the smallest input.
+    #[must_use]
+    pub fn found(&self) -> &[Found] {
+        &self.found
+    }
+
+    /// Cells there are.
+    #[must_use]
+    pub fn cells(&self) -> usize {
+        self.plan.inputs.len() * self.plan.outputs.len()
+    }
+
+    /// About how many runs the cell in work still needs.
+    #[must_use]
+    pub fn left_in_cell(&self) -> u32 {
+        self.now.as_ref().and_then(|work| work.knee.as_ref()).map_or(0, Knee::left)
+    }
+
+    /// What to run next; none where all cells are done.
+    pub fn next_ask(&mut self) -> Option<Ask> {
+        loop {
+            if self.now.is_none() {
+                let cell = self.cell(self.found.len())?;
+                self.begin(cell);
+            }
+            let Some(work) = &self.now else { continue };
+            let cell = work.found.cell;
+            let Some(knee) = &work.knee else {
+                return Some(Ask { cell, rate: 0.0, attempt: 0, alone: None });
+            };
+            if let Some(rate) = knee.next() {
+                let attempt = u32::try_from(work.votes.len()).unwrap_or(u32::MAX);
+                let alone = work.found.alone.as_ref().and_then(|run| run.e2e).map(|stat| stat.mean);
+                return Some(Ask { cell, rate, attempt, alone });
+            }
+            self.end();
+        }
+    }
+
+    /// Takes what came of what [`Sweep::next_ask`] asked for.
+    pub fn take(&mut self, run: Run) {
+        let (slo, repeats) = (self.plan.slo, self.plan.repeats);
+        let Some(work) = &mut self.now else { return };
+        work.found.runs.push(run.clone());
+        if work.knee.is_none() {
+            return self.take_alone(run);
+        }
+        let strain = slo.strain(&run);
+        // A run that stopped early was far from its limit, or surely beyond it.
+        let clear = run.stopped.is_some() || !NEAR.contains(&strain);
+        work.votes.push_back(slo.kept(&run));
+        let votes = u32::try_from(work.votes.len()).unwrap_or(u32::MAX);
+        let passed = u32::try_from(work.votes.iter().filter(|passed| **passed).count()).unwrap_or(u32::MAX);
+        let decided = passed * 2 > repeats || (votes - passed) * 2 > repeats || votes >= repeats;
+        if decided || (clear && votes == 1) {
+            let rate = run.rate;
+            work.votes.clear();
+            if let Some(knee) = &mut work.knee {
+                knee.take(rate, passed * 2 > votes);
+            }
+        }
+    }
+
+    fn cell(&self, at: usize) -> Option<Cell> {
+        let columns = self.plan.inputs.len();
+        let output = *self.plan.outputs.get(at.checked_div(columns)?)?;
+        Some(Cell { input: self.plan.inputs[at % columns], output })
+    }
+
+    /// The cells that are done with one size less of input, of output, and of both.
+    fn smaller(&self) -> [Option<&Found>; 3] {
+        let (at, columns) = (self.found.len(), self.plan.inputs.len());
+        let left = at % columns > 0;
+        let back = |by: usize| at.checked_sub(by).and_then(|place| self.found.get(place));
+        [left.then(|| back(1)).flatten(), back(columns), left.then(|| back(columns + 1)).flatten()]
+    }
+
+    /// Whether what makes a cell impossible makes larger ones so.
+    fn spreads(&self, found: &Found) -> bool {
+        match &found.impossible {
+            None => false,
+            // Under load a longer answer may keep a time per token that a shorter one does not.
+            Some(Impossible::Together(_)) => self.plan.slo.tpot.is_none(),
+            Some(_) => true,
+        }
+    }
+
+    fn begin(&mut self, cell: Cell) {
+        let smaller = self.smaller();
+        let hopeless = smaller.into_iter().flatten().find(|found| self.spreads(found)).map(|found| found.cell);
+        let [left, above, _] = smaller;
+        let above = above.filter(|_| self.plan.slo.tpot.is_none());
+        let ceiling = [left, above].into_iter().flatten().filter_map(|found| found.ceiling).reduce(f64::min);
+        let impossible = hopeless.map(Impossible::Smaller);
+        let (at, alone) = (None, None);
+        let found = Found { cell, capacity: 0.0, at, alone, impossible, above: false, runs: Vec::new(), ceiling };
+        if hopeless.is_some() {
+            self.found.push(found);
+            if let Some(next) = self.cell(self.found.len()) {
+                self.begin(next);
+            }
+            return;
+        }
+        self.now = Some(Work { found, knee: None, votes: VecDeque::new() });
+    }
+
+    /// One request at a time: impossible, or the search begins.
+    fn take_alone(&mut self, run: Run) {
+        let guess = self.guess(&run);
+        let Some(mut work) = self.now.take() else { return };
+        let missed = self.plan.slo.missed(&run).map(|missed| Impossible::Alone(missed.to_string()));
+        let impossible = run.refused.clone().map(Impossible::Refused).or(missed);
+        let alone = run.e2e.map_or(1.0, |stat| stat.mean).max(1e-6);
+        work.found.alone = Some(run);
+        if impossible.is_some() {
+            work.found.impossible = impossible;
+            self.found.push(work.found);
+            return;
+        }
+        let (guess, step) = guess.map_or((1.0 / alone, LONG_STEP), |guess| (guess, SHORT_STEP));
+        let bounds = ((LEAST_BUSY / alone).min(self.plan.max_rate), self.plan.max_rate);
+        work.knee = Some(Knee::new(guess, step, self.plan.tolerance, bounds, work.found.ceiling));
+        self.now = Some(work);
+    }
+
+    /// The capacity that smaller sizes let expect. With three neighbours, capacities change by the same factor along both edges
+    /// of a square; with one, the time alone says how much more a request takes.
+    fn guess(&self, run: &Run) -> Option<f64> {
+        let [left, above, diagonal] = self.smaller();
+        let carried = |found: &Found| (found.capacity > 0.0 && !found.above).then_some(found.capacity);
+        let (left, above) = (left.map(carried), above.map(carried));
+        if let (Some(left), Some(above), Some(diagonal)) = (left.flatten(), above.flatten(), diagonal.and_then(carried))
+        {
+            return Some((left * above / diagonal).min(left));
+        }
+        let before = self.smaller().into_iter().flatten().next()?;
+        let longer = run.e2e?.mean / before.alone.as_ref()?.e2e?.mean;
+        Some(carried(before)? / longer.max(1.0))
+    }
+
+    fn end(&mut self) {
+        let Some(work) = self.now.take() else { return };
+        let Some(knee) = work.knee else { return };
+        let mut found = work.found;
+        found.ceiling = knee.high();
+        found.above = knee.high().is_none();
+        match knee.low() {
+            Some(low) => {
+                let at = median(found.runs.iter().filter(|run| run.rate == low && self.plan.slo.kept(run)));
+                found.capacity = at.as_ref().map_or(low, |run| carried(run, low));
+                found.at = at;
+            }
+            None => found.impossible = Some(Impossible::Together(knee.high().unwrap_or_default())),
+        }
+        self.found.push(found);
+    }
+}
+
+/// What was completed at a rate: less than was offered where the engine fell behind a little, and never more.
+fn carried(run: &Run, rate: f64) -> f64 {
+    if run.stopped.is_some() || run.throughput <= 0.0 { rate } else { run.throughput.min(rate) }
+}
+
+fn median<'a>(runs: impl Iterator<Item = &'a Run>) -> Option<Run> {
+    let mut runs: Vec<&Run> = runs.collect();
+    let mean = |run: &Run| run.e2e.map_or(0.0, |stat| stat.mean);
+    runs.sort_by(|a, b| mean(a).total_cmp(&mean(b)));
+    runs.get(runs.len().saturating_sub(1) / 2).map(|run| (*run).clone())
+}
