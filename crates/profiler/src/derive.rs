@@ -56,6 +56,7 @@ pub fn derive_gpu_profile(
         tolerance: TOLERANCE,
         repeats: 1,
         max_rate: MAX_RATE,
+        rates: None,
     };
     let sweep = sweep(spec, plan, Spread::Poisson)?;
     let mut profile = GpuProfile::of(&sweep, &spec.name, 1.0);

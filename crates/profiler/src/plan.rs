@@ -32,6 +32,12 @@ impl Plan {
         if !(self.max_rate.is_finite() && self.max_rate > 0.0) {
             return Err(format!("maximum rate {}: allowed: a number above 0", self.max_rate));
         }
+        if let Some(rates) = &self.rates {
+            let sound = rates.iter().all(|rate| rate.is_finite() && *rate > 0.0);
+            if rates.is_empty() || rates.len() > MAX_SIZES || !sound || !rates.is_sorted_by(|low, high| low < high) {
+                return Err(format!("rates {rates:?}: allowed: 1 to {MAX_SIZES} numbers above 0, ascending"));
+            }
+        }
         Ok(())
     }
 }

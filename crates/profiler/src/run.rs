@@ -64,6 +64,15 @@ pub struct Run {
     pub tpot: Option<Stat>,
     /// From arrival to end.
     pub e2e: Option<Stat>,
+    /// Mean prompt tokens as the engine counted them, where it said so.
+    #[serde(default)]
+    pub input_tokens: Option<f64>,
+    /// Mean answer tokens.
+    #[serde(default)]
+    pub output_tokens: Option<f64>,
+    /// 99th percentile of how late requests were sent, seconds: what this machine adds to a latency.
+    #[serde(default)]
+    pub late: f64,
     /// Why it ended early, where it did.
     #[serde(default)]
     pub stopped: Option<Stopped>,
@@ -86,6 +95,9 @@ impl Run {
             ttft: None,
             tpot: None,
             e2e: None,
+            input_tokens: None,
+            output_tokens: None,
+            late: 0.0,
             stopped: None,
             refused: None,
         }

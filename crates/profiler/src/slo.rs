@@ -35,10 +35,16 @@ pub(crate) struct Written {
 }
 
 impl Slo {
+    /// Which statistic counts. One request at a time shows what the engine can do at best, and a few of them have no 99th
+    /// percentile: one hiccup would declare a size impossible, and all larger ones with it.
+    fn statistic(&self, run: &Run) -> Percentile {
+        if run.rate == 0.0 { Percentile::P50 } else { self.percentile }
+    }
+
     /// The limits with their names and what a run has there. What a run has none of (the time per token of one-token answers)
     /// is kept by nature.
     fn limits(&self, run: &Run) -> impl Iterator<Item = (&'static str, f64, f64)> {
-        let at = self.percentile;
+        let at = self.statistic(run);
         [
             ("TTFT", self.ttft, run.ttft.map(|stat| stat.get(at))),
             ("TPOT", self.tpot, run.tpot.map(|stat| stat.get(at))),
@@ -62,20 +68,24 @@ impl Slo {
     /// How near to the limit a run is: 1 at it, less within. Infinite where too many requests failed.
     #[must_use]
     pub fn strain(&self, run: &Run) -> f64 {
+        // Equal to the share is enough, and 1 is too much.
+        let carried = CARRIED * run.rate / run.throughput.max(f64::MIN_POSITIVE) * (1.0 - f64::EPSILON);
+        self.strain_of_latency(run).max(carried)
+    }
+
+    /// As [`Slo::strain`], whatever the throughput.
+    pub(crate) fn strain_of_latency(&self, run: &Run) -> f64 {
         if run.requests == 0 || run.failed as f64 > FAILURES * run.requests as f64 {
             return f64::INFINITY;
         }
-        let latency = self.limits(run).map(|(_, limit, value)| value / limit).fold(0.0, f64::max);
-        // Equal to the share is enough, and 1 is too much.
-        let carried = CARRIED * run.rate / run.throughput.max(f64::MIN_POSITIVE) * (1.0 - f64::EPSILON);
-        latency.max(carried)
+        self.limits(run).map(|(_, limit, value)| value / limit).fold(0.0, f64::max)
     }
 
     /// The first limit that a run missed, with what it has there.
     #[must_use]
     pub fn missed(&self, run: &Run) -> Option<Missed> {
         let (name, limit, value) = self.limits(run).find(|(_, limit, value)| value >= limit)?;
-        Some(Missed { name, percentile: self.percentile, limit, value })
+        Some(Missed { name, percentile: self.statistic(run), limit, value })
     }
 
     pub(crate) fn written(&self) -> Written {

@@ -27,6 +27,8 @@ pub struct Plan {
     pub repeats: u32,
     /// Largest rate that is tried, requests a second.
     pub max_rate: f64,
+    /// Rates of which every one is run in every cell, ascending, in place of the search: AIBrix's way.
+    pub rates: Option<Vec<f64>>,
 }
 
 /// Why a cell carries nothing.
@@ -38,7 +40,7 @@ pub enum Impossible {
     Smaller(Cell),
     /// The engine does not take requests of this size.
     Refused(String),
-    /// It is kept one at a time, and not at the smallest rate that was tried, requests a second.
+    /// It is not kept at the smallest rate that was tried, requests a second.
     Together(f64),
 }
 
@@ -48,7 +50,7 @@ impl std::fmt::Display for Impossible {
             Self::Alone(best) => write!(f, "one request at a time misses the SLO: {best}"),
             Self::Smaller(cell) => write!(f, "the smaller size of {cell} misses the SLO already"),
             Self::Refused(why) => write!(f, "the engine refuses this size: {why}"),
-            Self::Together(rate) => write!(f, "kept by one request at a time, not at {rate:.3} requests/s"),
+            Self::Together(rate) => write!(f, "not kept at {rate:.3} requests/s, the smallest rate that was tried"),
         }
     }
 }
@@ -86,9 +88,18 @@ pub struct Sweep {
 #[derive(Debug, Clone)]
 struct Work {
     found: Found,
-    knee: Option<Knee>,
+    search: Search,
     /// Verdicts at the present rate.
     votes: VecDeque<bool>,
+}
+
+#[derive(Debug, Clone)]
+enum Search {
+    /// One request at a time comes first.
+    Alone,
+    Knee(Knee),
+    /// Every rate; how many are done.
+    Every(usize),
 }
 
 /// A run this near to the limit, either way, is repeated.
@@ -127,7 +138,14 @@ impl Sweep {
     /// About how many runs the cell in work still needs.
     #[must_use]
     pub fn left_in_cell(&self) -> u32 {
-        self.now.as_ref().and_then(|work| work.knee.as_ref()).map_or(0, Knee::left)
+        let all = self.plan.rates.as_ref().map_or(0, Vec::len);
+        match self.now.as_ref().map(|work| &work.search) {
+            None => 0,
+            // Alone, three to bracket the knee, two to narrow it.
+            Some(Search::Alone) => 6,
+            Some(Search::Knee(knee)) => knee.left(),
+            Some(Search::Every(done)) => u32::try_from(all - done).unwrap_or(u32::MAX),
+        }
     }
 
     /// What to run next; none where all cells are done.
@@ -139,10 +157,12 @@ impl Sweep {
             }
             let Some(work) = &self.now else { continue };
             let cell = work.found.cell;
-            let Some(knee) = &work.knee else {
-                return Some(Ask { cell, rate: 0.0, attempt: 0, alone: None });
+            let rate = match &work.search {
+                Search::Alone => return Some(Ask { cell, rate: 0.0, attempt: 0, alone: None }),
+                Search::Knee(knee) => knee.next(),
+                Search::Every(done) => self.plan.rates.as_ref().and_then(|rates| rates.get(*done).copied()),
             };
-            if let Some(rate) = knee.next() {
+            if let Some(rate) = rate {
                 let attempt = u32::try_from(work.votes.len()).unwrap_or(u32::MAX);
                 let alone = work.found.alone.as_ref().and_then(|run| run.e2e).map(|stat| stat.mean);
                 return Some(Ask { cell, rate, attempt, alone });
@@ -156,8 +176,13 @@ impl Sweep {
         let (slo, repeats) = (self.plan.slo, self.plan.repeats);
         let Some(work) = &mut self.now else { return };
         work.found.runs.push(run.clone());
-        if work.knee.is_none() {
-            return self.take_alone(run);
+        match &mut work.search {
+            Search::Alone => return self.take_alone(run),
+            Search::Every(done) => {
+                *done += 1;
+                return;
+            }
+            Search::Knee(_) => {}
         }
         let strain = slo.strain(&run);
         // A run that stopped early was far from its limit, or surely beyond it.
@@ -169,7 +194,7 @@ impl Sweep {
         if decided || (clear && votes == 1) {
             let rate = run.rate;
             work.votes.clear();
-            if let Some(knee) = &mut work.knee {
+            if let Search::Knee(knee) = &mut work.search {
                 knee.take(rate, passed * 2 > votes);
             }
         }
@@ -205,6 +230,8 @@ impl Sweep {
         let [left, above, _] = smaller;
         let above = above.filter(|_| self.plan.slo.tpot.is_none());
         let ceiling = [left, above].into_iter().flatten().filter_map(|found| found.ceiling).reduce(f64::min);
+        let every = self.plan.rates.is_some();
+        let hopeless = hopeless.filter(|_| !every);
         let impossible = hopeless.map(Impossible::Smaller);
         let (at, alone) = (None, None);
         let found = Found { cell, capacity: 0.0, at, alone, impossible, above: false, runs: Vec::new(), ceiling };
@@ -215,7 +242,8 @@ impl Sweep {
             }
             return;
         }
-        self.now = Some(Work { found, knee: None, votes: VecDeque::new() });
+        self.now =
+            Some(Work { found, search: if every { Search::Every(0) } else { Search::Alone }, votes: VecDeque::new() });
     }
 
     /// One request at a time: impossible, or the search begins.
@@ -233,7 +261,7 @@ impl Sweep {
         }
         let (guess, step) = guess.map_or((1.0 / alone, LONG_STEP), |guess| (guess, SHORT_STEP));
         let bounds = ((LEAST_BUSY / alone).min(self.plan.max_rate), self.plan.max_rate);
-        work.knee = Some(Knee::new(guess, step, self.plan.tolerance, bounds, work.found.ceiling));
+        work.search = Search::Knee(Knee::new(guess, step, self.plan.tolerance, bounds, work.found.ceiling));
         self.now = Some(work);
     }
 
@@ -254,8 +282,11 @@ impl Sweep {
 
     fn end(&mut self) {
         let Some(work) = self.now.take() else { return };
-        let Some(knee) = work.knee else { return };
         let mut found = work.found;
+        let Search::Knee(knee) = work.search else {
+            self.found.push(of_every(found, &self.plan.slo));
+            return;
+        };
         found.ceiling = knee.high();
         found.above = knee.high().is_none();
         match knee.low() {
@@ -268,6 +299,24 @@ impl Sweep {
         }
         self.found.push(found);
     }
+}
+
+/// AIBrix's rule for a cell of which every rate was run (`aibrix_gen_profile`): of the rates within the SLO the largest of which
+/// nine tenths were carried, or else the smallest.
+fn of_every(mut found: Found, slo: &Slo) -> Found {
+    let within = |run: &&Run| run.stopped.is_none() && slo.strain_of_latency(run) < 1.0;
+    let carries = |run: &&Run| run.throughput >= crate::slo::CARRIED * run.rate;
+    let kept: Vec<&Run> = found.runs.iter().filter(within).collect();
+    let at = kept.iter().rev().copied().find(|run| carries(run)).or_else(|| kept.first().copied()).cloned();
+    match &at {
+        Some(run) => found.capacity = run.throughput,
+        None => {
+            let least = found.runs.first().map_or(0.0, |run| run.rate);
+            found.impossible = Some(Impossible::Together(least));
+        }
+    }
+    found.at = at;
+    found
 }
 
 /// What was completed at a rate: less than was offered where the engine fell behind a little, and never more.
