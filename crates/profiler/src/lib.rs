@@ -8,9 +8,11 @@
 
 mod arrivals;
 mod derive;
+mod fit;
 mod knee;
 mod measure;
 mod plan;
+pub mod plot;
 mod profile;
 mod record;
 mod run;
@@ -22,6 +24,7 @@ mod watch;
 
 pub use arrivals::Spread;
 pub use derive::{DeriveError, derive, derive_gpu_profile, sweep};
+pub use fit::{Fit, FitError, fit};
 pub use knee::Knee;
 pub use measure::{Endpoint, MeasureError, Position, Settings};
 pub use profile::{GpuProfile, Note};
