@@ -83,7 +83,7 @@ pub fn fit(sweep: &Sweep, base: Option<&EngineSpec>, name: &str) -> Result<Fit, 
     let worst_error = errors.iter().copied().fold(0.0, f64::max);
     let unseen = (0..NAMES.len()).filter(|which| !free.contains(which)).map(|which| NAMES[which]);
     let assumed: Vec<&'static str> = UNSEEN.into_iter().chain(unseen).collect();
-    spec.name = name.to_owned();
+    name.clone_into(&mut spec.name);
     spec.source = format!(
         "fitted to {} measured points, mean error {:.1} %, worst {:.1} %; from {}: {}",
         points.len(),
@@ -251,12 +251,11 @@ fn solve(mut spec: EngineSpec, free: &[usize], points: &[Point]) -> EngineSpec {
 fn gauss(mut system: Vec<Vec<f64>>) -> Vec<f64> {
     let size = system.len();
     for pivot in 0..size {
-        for row in pivot + 1..size {
-            let factor = system[row][pivot] / system[pivot][pivot];
-            for column in pivot..=size {
-                let above = system[pivot][column];
-                system[row][column] -= factor * above;
-            }
+        let (above, below) = system.split_at_mut(pivot + 1);
+        let line = &above[pivot];
+        for row in below {
+            let factor = row[pivot] / line[pivot];
+            row.iter_mut().zip(line).skip(pivot).for_each(|(value, above)| *value -= factor * above);
         }
     }
     let mut answer = vec![0.0; size];

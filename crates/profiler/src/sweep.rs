@@ -308,13 +308,10 @@ fn of_every(mut found: Found, slo: &Slo) -> Found {
     let carries = |run: &&Run| run.throughput >= crate::slo::CARRIED * run.rate;
     let kept: Vec<&Run> = found.runs.iter().filter(within).collect();
     let at = kept.iter().rev().copied().find(|run| carries(run)).or_else(|| kept.first().copied()).cloned();
-    match &at {
-        Some(run) => found.capacity = run.throughput,
-        None => {
-            let least = found.runs.first().map_or(0.0, |run| run.rate);
-            found.impossible = Some(Impossible::Together(least));
-        }
+    if at.is_none() {
+        found.impossible = Some(Impossible::Together(found.runs.first().map_or(0.0, |run| run.rate)));
     }
+    found.capacity = at.as_ref().map_or(0.0, |run| run.throughput);
     found.at = at;
     found
 }

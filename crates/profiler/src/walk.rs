@@ -42,13 +42,12 @@ pub async fn walk(
     while let Some(ask) = sweep.next_ask() {
         let known = record.find(&ask).cloned();
         let reused = known.is_some();
-        let run = match known {
-            Some(run) => run,
-            None => {
-                let run = endpoint.run(&ask, stop, |at| tell(sweep, &Told::Position(&ask, at))).await?;
-                record.add(&run)?;
-                run
-            }
+        let run = if let Some(run) = known {
+            run
+        } else {
+            let run = endpoint.run(&ask, stop, |at| tell(sweep, &Told::Position(&ask, at))).await?;
+            record.add(&run)?;
+            run
         };
         sweep.take(run.clone());
         tell(sweep, &Told::Run { run: &run, reused });
