@@ -10,6 +10,7 @@
 use crate::knee::Knee;
 use crate::run::{Ask, Cell, Run};
 use crate::slo::Slo;
+use crate::stats::Stat;
 use std::collections::VecDeque;
 
 /// What is to be found, and how closely.
@@ -103,10 +104,12 @@ enum Search {
 }
 
 /// A run this near to the limit, either way, is repeated.
-const NEAR: std::ops::Range<f64> = 0.75..1.35;
+const NEAR: std::ops::Range<f64> = 0.9..1.12;
+/// As is one that carried about as much of its rate as it has to.
+const NEAR_CARRIED: std::ops::Range<f64> = 0.86..0.94;
 /// First step from a guess that neighbours support, and from one that they do not.
 const SHORT_STEP: f64 = 1.2;
-const LONG_STEP: f64 = 2.0;
+const LONG_STEP: f64 = 1.6;
 /// Share of the time that the smallest rate keeps an engine busy: less is one request at a time.
 const LEAST_BUSY: f64 = 0.02;
 
@@ -184,9 +187,9 @@ impl Sweep {
             }
             Search::Knee(_) => {}
         }
-        let strain = slo.strain(&run);
         // A run that stopped early was far from its limit, or surely beyond it.
-        let clear = run.stopped.is_some() || !NEAR.contains(&strain);
+        let near = NEAR.contains(&slo.strain_of_latency(&run)) || NEAR_CARRIED.contains(&(run.throughput / run.rate));
+        let clear = run.stopped.is_some() || !near;
         work.votes.push_back(slo.kept(&run));
         let votes = u32::try_from(work.votes.len()).unwrap_or(u32::MAX);
         let passed = u32::try_from(work.votes.iter().filter(|passed| **passed).count()).unwrap_or(u32::MAX);
@@ -259,25 +262,30 @@ impl Sweep {
             self.found.push(work.found);
             return;
         }
-        let (guess, step) = guess.map_or((1.0 / alone, LONG_STEP), |guess| (guess, SHORT_STEP));
+        let (guess, step) = guess.unwrap_or((1.0 / alone, LONG_STEP));
         let bounds = ((LEAST_BUSY / alone).min(self.plan.max_rate), self.plan.max_rate);
         work.search = Search::Knee(Knee::new(guess, step, self.plan.tolerance, bounds, work.found.ceiling));
         self.now = Some(work);
     }
 
-    /// The capacity that smaller sizes let expect. With three neighbours, capacities change by the same factor along both edges
-    /// of a square; with one, the time alone says how much more a request takes.
-    fn guess(&self, run: &Run) -> Option<f64> {
+    /// The capacity that smaller sizes let expect, and whether it is mostly near. With three neighbours, capacities change by the
+    /// same factor along both edges of a square. A longer prompt costs about as much more as its prefill takes alone; a longer
+    /// answer far less than its time, since answers share iterations.
+    fn guess(&self, run: &Run) -> Option<(f64, f64)> {
         let [left, above, diagonal] = self.smaller();
         let carried = |found: &Found| (found.capacity > 0.0 && !found.above).then_some(found.capacity);
-        let (left, above) = (left.map(carried), above.map(carried));
-        if let (Some(left), Some(above), Some(diagonal)) = (left.flatten(), above.flatten(), diagonal.and_then(carried))
-        {
-            return Some((left * above / diagonal).min(left));
+        let known = (left.and_then(carried), above.and_then(carried), diagonal.and_then(carried));
+        if let (Some(left), Some(above), Some(diagonal)) = known {
+            return Some(((left * above / diagonal).min(left), SHORT_STEP));
         }
-        let before = self.smaller().into_iter().flatten().next()?;
-        let longer = run.e2e?.mean / before.alone.as_ref()?.e2e?.mean;
-        Some(carried(before)? / longer.max(1.0))
+        let longer = |of: fn(&Run) -> Option<Stat>, found: &Found| {
+            Some((of(run)?.mean / of(found.alone.as_ref()?)?.mean).max(1.0))
+        };
+        if let Some(left) = left {
+            return Some((carried(left)? / longer(|run| run.ttft, left)?, LONG_STEP));
+        }
+        let above = above?;
+        Some((carried(above)? / longer(|run| run.e2e, above)?.sqrt(), LONG_STEP))
     }
 
     fn end(&mut self) {
