@@ -70,7 +70,7 @@ async fn measure(spec: &EngineSpec, speed: f64, plan: Plan) -> Result<Sweep, Fai
     let mut standin = standin::Config::of("l4-8b")?;
     (standin.spec, standin.speed) = (spec.clone(), speed);
     let (ready, address) = tokio::sync::oneshot::channel();
-    tokio::spawn(standin::run(standin, move |address| drop(ready.send(address).ok()), std::future::pending::<()>()));
+    tokio::spawn(standin::run(standin, move |address| ready.send(address).unwrap_or(()), std::future::pending::<()>()));
     let mut config = Config::new(format!("http://{}", address.await?), "l4-8b");
     config.speed = speed;
     let settings = Settings::default();

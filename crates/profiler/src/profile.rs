@@ -18,7 +18,7 @@ pub struct GpuProfile {
     pub indexes: [Vec<u32>; 2],
     /// When it was made, Unix seconds.
     pub created: f64,
-    /// Mean seconds from arrival to end, at that rate.
+    /// Mean seconds from arrival to end, at that rate; where it is 0, of one request at a time, or 0 where none was sent.
     pub e2e: Vec<Vec<f64>>,
     /// Mean seconds to the first token.
     pub ttft: Vec<Vec<f64>>,
@@ -56,7 +56,8 @@ impl GpuProfile {
             cells.chunks(columns).map(<[f64]>::to_vec).collect::<Vec<_>>()
         };
         let mean = |of: fn(&crate::Run) -> Option<Stat>| {
-            move |found: &Found| found.at.as_ref().and_then(of).map_or(0.0, |stat| stat.mean)
+            // Where nothing is carried, the best there is: one request at a time.
+            move |found: &Found| found.at.as_ref().or(found.alone.as_ref()).and_then(of).map_or(0.0, |stat| stat.mean)
         };
         Self {
             gpu: gpu.to_owned(),
