@@ -47,12 +47,11 @@ fn derive(args: &ProfileArgs, engine: &str) -> anyhow::Result<ExitCode> {
 
 async fn measure(args: &ProfileArgs, url: &str) -> anyhow::Result<ExitCode> {
     let stop = super::stop_on_signal();
-    let model = match &args.model {
-        Some(model) => model.clone(),
-        None => {
-            let models = client::models(url, args.api_key.as_deref()).await?;
-            models.into_iter().next().with_context(|| format!("{url} lists no model; name one with --model"))?
-        }
+    let model = if let Some(model) = &args.model {
+        model.clone()
+    } else {
+        let models = client::models(url, args.api_key.as_deref()).await?;
+        models.into_iter().next().with_context(|| format!("{url} lists no model; name one with --model"))?
     };
     let mut config = Config::new(url, &model);
     config.api = if args.chat { Api::Chat } else { Api::Completions };

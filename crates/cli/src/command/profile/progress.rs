@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 const RUNS_A_CELL: f64 = 6.0;
 
 pub(super) struct Bar {
-    bar: ProgressBar,
+    shown: ProgressBar,
     begin: Instant,
     /// Runs that were made, not found in a file.
     made: u32,
@@ -22,7 +22,7 @@ impl Bar {
         if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos}/{len} sizes  {msg}  {elapsed}") {
             bar.set_style(style);
         }
-        Self { bar, begin: Instant::now(), made: 0, runs: 0 }
+        Self { shown: bar, begin: Instant::now(), made: 0, runs: 0 }
     }
 
     pub(super) fn show(&mut self, sweep: &Sweep, told: &Told<'_>) {
@@ -30,14 +30,14 @@ impl Bar {
             Told::Position(ask, at) => {
                 let rate = if ask.rate > 0.0 { format!("{:.2}/s", ask.rate) } else { "alone".to_owned() };
                 let left = self.left(sweep).map_or_else(String::new, |left| format!(", about {left} left"));
-                self.bar.set_message(format!("{}, {rate}: {}/{}{left}", ask.cell, at.ended, at.requests));
+                self.shown.set_message(format!("{}, {rate}: {}/{}{left}", ask.cell, at.ended, at.requests));
             }
             Told::Run { reused, .. } => {
                 self.runs += 1;
                 self.made += u32::from(!reused);
             }
         }
-        self.bar.set_position(sweep.found().len() as u64);
+        self.shown.set_position(sweep.found().len() as u64);
     }
 
     /// Time left, by the mean of the runs so far.
@@ -55,6 +55,6 @@ impl Bar {
     }
 
     pub(super) fn end(&self) {
-        self.bar.finish_and_clear();
+        self.shown.finish_and_clear();
     }
 }
