@@ -99,3 +99,24 @@ fn grids_and_limits_that_cannot_be_are_refused_with_what_is_allowed() {
     spec.weights_ms = -1.0;
     assert!(derive(&spec, &CHAT, &[4], &[4]).unwrap_err().to_string().contains("weightsMs"));
 }
+
+#[test]
+fn the_search_takes_fewer_runs_than_a_grid_of_its_fineness_and_is_nearer_than_one_of_doubling_rates() {
+    let spread = profiler::Spread::Poisson;
+    let plan = |tolerance: f64, rates: Option<Vec<f64>>| {
+        let (inputs, outputs) = (vec![128, 512], vec![16, 64]);
+        let plan = profiler::Plan { inputs, outputs, slo: CHAT, tolerance, repeats: 1, max_rate: 1e4, rates };
+        profiler::sweep(&engine("a100-8b"), plan, spread).unwrap()
+    };
+    let (known, found) = (plan(0.01, None), plan(0.05, None));
+    let grid = plan(0.05, Some((0..7).map(|power| f64::from(1 << power)).collect()));
+    assert_eq!(grid.found().iter().map(|found| found.runs.len()).sum::<usize>(), 4 * 7);
+    let runs = found.found().iter().map(|found| found.runs.len()).sum::<usize>();
+    // Rates from 1 to 64 that are 5 % apart.
+    assert!(runs * 6 < 4 * 86, "{runs} runs");
+    for ((known, found), coarse) in known.found().iter().zip(found.found()).zip(grid.found()) {
+        let error = |of: &profiler::Found| (of.capacity / known.capacity - 1.0).abs();
+        assert!(error(found) < 0.06, "{found:?}");
+        assert!(coarse.capacity <= known.capacity * 1.06, "a grid only rounds down: {coarse:?}");
+    }
+}

@@ -182,8 +182,10 @@ fn doubts(sweep: &Sweep) -> Vec<String> {
         }
         let first = found.at.as_ref().and_then(|run| Some((run.late, run.ttft?.p50)));
         if let Some((late, _)) = first.filter(|(late, ttft)| *late > 0.1 * ttft) {
-            doubts
-                .push(format!("{}: requests were sent up to {late:.3} s late; this machine may be the limit", found.cell));
+            doubts.push(format!(
+                "{}: requests were sent up to {late:.3} s late; this machine may be the limit",
+                found.cell
+            ));
         }
     }
     doubts
