@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Engine(command::engine::EngineArgs),
     /// Drive a trace or a synthetic load at an OpenAI endpoint, open loop
     Load(command::load::LoadArgs),
+    /// Measure what one replica carries of each size of request, and write its GPU profile
+    Profile(Box<command::profile::ProfileArgs>),
     /// Validate manifests, and explain what becomes of old annotations
     Check(command::check::CheckArgs),
     /// Print the PodAutoscaler CRD

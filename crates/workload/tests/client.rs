@@ -127,3 +127,29 @@ async fn latencies_are_those_of_the_answers_in_trace_seconds() {
         assert!(report.lateness.max <= report.e2e.max, "{report:?}");
     }
 }
+
+#[tokio::test]
+async fn prompts_that_are_to_be_unlike_begin_unlike_and_have_a_word_a_token() {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+    let (sent, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let handler = move |axum::Json(body): axum::Json<serde_json::Value>| {
+        sent.send(body["prompt"].as_str().unwrap().to_owned()).unwrap();
+        async move { STREAM.into_response() }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(axum::serve(listener, Router::new().route("/v1/completions", post(handler))).into_future());
+    let mut config = Config::new(format!("http://{address}"), "m");
+    config.prompts = client::Prompts::Unlike;
+    let long =
+        (0..20).map(|_| Ok::<_, String>(Arrival { at: 0.0, input_tokens: 40, output_tokens: 2, prefix_hit_tokens: 0 }));
+    client::run(config, long, CancellationToken::new(), |_| {}).await.unwrap();
+    let mut beginnings = std::collections::BTreeSet::new();
+    for _ in 0..20 {
+        let prompt = seen.recv().await.unwrap();
+        assert_eq!(prompt.split(' ').count(), 40, "{prompt}");
+        beginnings.insert(prompt[..32].to_owned());
+    }
+    assert_eq!(beginnings.len(), 20, "a KV block of 16 tokens must not be shared");
+}

@@ -7,6 +7,7 @@ pub(crate) mod decide;
 pub(crate) mod engine;
 pub(crate) mod load;
 pub(crate) mod plan;
+pub(crate) mod profile;
 mod scenario;
 pub(crate) mod simulate;
 pub(crate) mod top;
@@ -31,6 +32,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Plan(args) => plan::run(&args),
         Command::Engine(args) => engine::run(args),
         Command::Load(args) => load::run(args),
+        Command::Profile(args) => profile::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Top(args) => top::run(&args),
         Command::Crd => {

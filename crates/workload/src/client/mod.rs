@@ -7,11 +7,11 @@ mod request;
 mod stream;
 
 pub use report::{Failure, Progress, Report};
+pub use request::{Done, Sender};
 
 use crate::Arrival;
 use crate::score::Slo;
 use report::Collector;
-use request::Sender;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
@@ -38,6 +38,18 @@ pub struct Config {
     pub api_key: Option<String>,
     /// Requests at once. What would exceed it is dropped and counted: the load stays open loop, the memory bounded.
     pub max_in_flight: usize,
+    /// What prompts say.
+    pub prompts: Prompts,
+}
+
+/// What prompts say: words of which most tokenizers make a token each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Prompts {
+    /// All the same. An engine with a prefix cache computes the first and skips most of the others.
+    #[default]
+    Same,
+    /// Random letters: no two begin alike, so that no prefix cache helps.
+    Unlike,
 }
 
 /// Which API requests use.
@@ -65,6 +77,7 @@ impl Config {
             slo: Slo::default(),
             api_key: None,
             max_in_flight: DEFAULT_MAX_IN_FLIGHT,
+            prompts: Prompts::default(),
         }
     }
 }

@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 pub(super) enum Chunk {
     /// Text came.
     Token,
-    /// The number of tokens of the answer.
-    Usage(u64),
+    /// The number of tokens of the answer, and of the prompt where it is said.
+    Usage { answer: u64, prompt: Option<u64> },
     /// The end.
     Done,
     /// The server reports an error inside the stream.
@@ -53,6 +53,8 @@ struct Delta {
 struct Usage {
     #[serde(default)]
     completion_tokens: u64,
+    #[serde(default)]
+    prompt_tokens: Option<u64>,
 }
 
 impl Events {
@@ -99,7 +101,7 @@ fn read(data: &[u8], ready: &mut VecDeque<Chunk>) {
     };
     ready.push_back(if body.choices.iter().any(text) { Chunk::Token } else { Chunk::Other });
     if let Some(usage) = body.usage {
-        ready.push_back(Chunk::Usage(usage.completion_tokens));
+        ready.push_back(Chunk::Usage { answer: usage.completion_tokens, prompt: usage.prompt_tokens });
     }
 }
 
@@ -116,7 +118,11 @@ data: {\"choices\":[],\"usage\":{\"completion_tokens\":7}}\n\ndata: [DONE]\n\n";
             events.push(&text[..cut]).unwrap();
             events.push(&text[cut..]).unwrap();
             let found: Vec<Chunk> = std::iter::from_fn(|| events.next_chunk()).collect();
-            assert_eq!(found, [Chunk::Token, Chunk::Token, Chunk::Other, Chunk::Usage(7), Chunk::Done], "cut at {cut}");
+            assert_eq!(
+                found,
+                [Chunk::Token, Chunk::Token, Chunk::Other, Chunk::Usage { answer: 7, prompt: None }, Chunk::Done],
+                "cut at {cut}"
+            );
         }
     }
 
