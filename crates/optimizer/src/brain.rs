@@ -6,7 +6,7 @@ use crate::fleet::{Deployment, Fleet};
 use crate::plan::{MAX_POINTS, Plan, Point};
 use crate::profiles::{Offer, Profiles};
 use crate::source::ticks::{TICK, Ticks};
-use request_monitor::aibrix::Trace;
+use request_monitor::aibrix::{Merge, Trace};
 use request_monitor::{Batch, Load, Monitor, Outcome, Refused};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -92,13 +92,17 @@ impl Brain {
         }
     }
 
-    /// Takes what was found under the ticks that were due.
-    pub(crate) fn traces(&mut self, now: f64, found: &[(u64, Option<String>)]) {
+    /// Takes what was found under the ticks that were due, with what had been seen under them before.
+    pub(crate) fn traces(&mut self, now: f64, found: &[(u64, Option<String>)], seen: &BTreeMap<u64, Merge>) {
         let mut bad = None;
         let present = || found.iter().filter_map(|(tick, text)| Some((*tick, text.as_deref()?)));
         for (tick, text) in present() {
             match Trace::parse(text) {
-                Ok(trace) => self.batch(&trace.batch(seconds(tick))),
+                Ok(trace) => {
+                    let mut merge = seen.get(&tick).cloned().unwrap_or_default();
+                    merge.see(&trace);
+                    self.batch(&merge.trace().unwrap_or(trace).batch(seconds(tick)));
+                }
                 Err(error) => bad = Some(format!("trace of {tick}: {error}")),
             }
         }

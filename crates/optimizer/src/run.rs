@@ -122,9 +122,26 @@ async fn turn_one(optimizer: Arc<Optimizer>, model: Arc<Model>, stop: Cancellati
             () = stop.cancelled() => return,
         }
         tokio::select! {
-            () = tokio::time::sleep(until_next(&optimizer.settings, optimizer.now())) => {}
+            () = wait(&optimizer, &model) => {}
             () = model.wake.notified() => {}
             () = stop.cancelled() => return,
         }
     }
+}
+
+/// Between two looks at a trace that several gateways write over.
+const GLANCE: Duration = Duration::from_millis(200);
+
+/// Waits for the next turn; between the tick and it, looks at what gateways write.
+async fn wait(optimizer: &Optimizer, model: &Model) {
+    let mut left = until_next(&optimizer.settings, optimizer.now());
+    let delay = Duration::from_secs_f64(optimizer.settings.delay_seconds);
+    tokio::time::sleep(left.saturating_sub(delay)).await;
+    left = left.min(delay);
+    let end = tokio::time::Instant::now() + left;
+    while tokio::time::Instant::now() + GLANCE < end {
+        tokio::time::sleep(GLANCE).await;
+        optimizer.glance(&model.name, optimizer.now()).await;
+    }
+    tokio::time::sleep_until(end).await;
 }

@@ -11,7 +11,8 @@ use crate::source::records::Records;
 use crate::source::redis::{Redis, profile_keys};
 use crate::source::{files, ticks};
 use autoscaler_scrape::{ScrapeConfig, Scraper};
-use request_monitor::{Load, aibrix};
+use request_monitor::aibrix::{self, Trace};
+use request_monitor::Load;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -22,6 +23,8 @@ pub type Clock = Arc<dyn Fn() -> f64 + Send + Sync>;
 
 /// Programs that are solved at once; more wait. Each takes a processor.
 const SOLVERS: usize = 2;
+/// Ticks whose traces are remembered between turns.
+const MAX_GLANCES: usize = 4;
 /// A text of a profile in a cluster's `ConfigMap`.
 pub(crate) type Offered = Vec<(String, String)>;
 
@@ -71,8 +74,10 @@ pub(crate) struct Model {
     fleet: Mutex<Fleet>,
     shown: RwLock<Arc<Shown>>,
     engines: tokio::sync::Mutex<Engines>,
-    records: tokio::sync::Mutex<Records>,
+    records: Arc<Mutex<Records>>,
     offered: Mutex<Offered>,
+    /// What was seen under the keys of the last ticks, at different times.
+    glances: Mutex<BTreeMap<u64, aibrix::Merge>>,
     /// A turn is wanted now.
     pub(crate) wake: Notify,
 }
@@ -273,6 +278,26 @@ impl Optimizer {
         });
     }
 
+    /// Looks at the trace of the last tick and remembers it. Gateways of one model write the same key, and the last one wins
+    /// (AIBrix, `pkg/cache/cache_trace.go`): who looks several times after a tick sees more than one of them. Nothing where the
+    /// model's load is not from traces.
+    pub async fn glance(&self, name: &str, now: f64) {
+        let (Some(model), Some(redis)) = (self.model(name), &self.redis) else { return };
+        let others = model.configured.as_ref().is_some_and(|one| !one.engines.is_empty() || one.records.is_some());
+        let tick = ticks::aligned(now);
+        if others || tick == 0 {
+            return;
+        }
+        // What fails here is told by the turn, which reads the same.
+        let Ok(texts) = redis.texts(&[aibrix::key(name, tick)]).await else { return };
+        let Some(trace) = texts.into_iter().flatten().find_map(|text| Trace::parse(&text).ok()) else { return };
+        let mut glances = locked(&model.glances);
+        glances.entry(tick).or_default().see(&trace);
+        while glances.len() > MAX_GLANCES {
+            glances.pop_first();
+        }
+    }
+
     /// Reads all profiles of a model again. Says whether all that were found could be read.
     pub(crate) async fn update_profiles(&self, model: &Arc<Model>) -> bool {
         let mut brain = model.brain.lock().await;
@@ -324,15 +349,17 @@ impl Optimizer {
             if let Some(batch) = batch {
                 brain.batch(&batch);
             }
-        } else if let Some(path) = configured.and_then(|one| one.records.as_deref()) {
-            match model.records.lock().await.read(path, now).await {
-                Ok(batch) => {
-                    brain.note("records", now, None);
-                    if let Some(batch) = batch {
-                        brain.batch(&batch);
-                    }
-                }
-                Err(error) => brain.note("records", now, Some(error)),
+        } else if let Some(path) = configured.and_then(|one| one.records.clone()) {
+            let records = Arc::clone(&model.records);
+            let read = tokio::task::spawn_blocking(move || locked(&records).read(&path, now)).await;
+            let (batch, trouble) = match read {
+                Ok(Ok(batch)) => (batch, None),
+                Ok(Err((batch, trouble))) => (batch, Some(trouble)),
+                Err(_) => (None, Some("the reading of records panicked, which is a bug".to_owned())),
+            };
+            brain.note("records", now, trouble);
+            if let Some(batch) = batch {
+                brain.batch(&batch);
             }
         } else if let Some(redis) = &self.redis {
             let due = brain.ticks.due(now);
@@ -340,7 +367,7 @@ impl Optimizer {
             match redis.texts(&keys).await {
                 Ok(texts) => {
                     let found: Vec<(u64, Option<String>)> = due.into_iter().zip(texts).collect();
-                    brain.traces(now, &found);
+                    brain.traces(now, &found, &std::mem::take(&mut *locked(&model.glances)));
                     brain.note("redis", now, None);
                 }
                 Err(error) => brain.note("redis", now, Some(error)),
@@ -371,8 +398,9 @@ impl Model {
             fleet: Mutex::new(fleet),
             shown: RwLock::new(Arc::new(shown)),
             engines: tokio::sync::Mutex::default(),
-            records: tokio::sync::Mutex::default(),
+            records: Arc::default(),
             offered: Mutex::default(),
+            glances: Mutex::default(),
             wake: Notify::new(),
         }
     }
