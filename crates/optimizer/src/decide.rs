@@ -136,7 +136,7 @@ impl Question {
         let bound = new.bound;
         let take = |answer: Answer| (answer.status.into(), answer, bound);
         let Some(last) = &self.last else { return take(new) };
-        let Some(kept) = carried(problem, &last.replicas).filter(|_| new.status != Status::Infeasible) else {
+        let Some(kept) = carried(problem, &last.replicas, &new).filter(|_| new.status != Status::Infeasible) else {
             return take(new);
         };
         if kept.replicas == new.replicas {
@@ -150,7 +150,7 @@ impl Question {
             }
             let wider = planner::solve(&more).ok().filter(|wider| wider.cost < enough);
             // The counts are the wider ones, who serves what is for the load as it is.
-            if let Some(answer) = wider.and_then(|wider| carried(problem, &wider.replicas)) {
+            if let Some(answer) = wider.and_then(|wider| carried(problem, &wider.replicas, &new)) {
                 let quality = if answer.cost <= bound + 1e-9 { Quality::Optimal } else { Quality::Feasible };
                 return (quality, answer, bound);
             }
@@ -159,8 +159,8 @@ impl Question {
     }
 }
 
-/// The answer with just these counts; none where they leave something unserved that could be, or are not allowed (any more).
-fn carried(problem: &Problem, counts: &BTreeMap<String, u32>) -> Option<Answer> {
+/// The answer with just these counts; none where they leave something unserved that `best` serves, or are not allowed (any more).
+fn carried(problem: &Problem, counts: &BTreeMap<String, u32>, best: &Answer) -> Option<Answer> {
     let mut fixed = problem.clone();
     for (key, gpu) in &mut fixed.gpus {
         let count = *counts.get(key)?;
@@ -170,7 +170,10 @@ fn carried(problem: &Problem, counts: &BTreeMap<String, u32>) -> Option<Answer> 
         (gpu.min, gpu.max) = (count, Some(count));
     }
     // A type that was not there at the time is a new choice, and one that has gone carries nothing.
-    planner::solve(&fixed).ok().filter(|answer| answer.status != Status::Infeasible)
+    let answer = planner::solve(&fixed).ok().filter(|answer| answer.status != Status::Infeasible)?;
+    // To a type that is fixed at none a size is one that no type can serve, and not one that finds no room.
+    let lost = |one: &planner::Unserved| best.unserved.iter().all(|known| known.load != one.load);
+    (!answer.unserved.iter().any(lost)).then_some(answer)
 }
 
 /// Replicas that a deployment is taken to have.
@@ -288,6 +291,15 @@ mod tests {
         // And down where there is room.
         question.load.sizes[0].rate = 8.0;
         assert_eq!(counts(&plan(&question)), (0, 1));
+    }
+
+    #[test]
+    fn from_none_it_grows_with_the_first_load() {
+        let mut question = question(5.0);
+        question.idle = true;
+        question.last = Some(plan(&question));
+        question.idle = false;
+        assert_eq!(counts(&plan(&question)), (3, 0));
     }
 
     #[test]

@@ -301,8 +301,12 @@ impl Optimizer {
     /// Reads all profiles of a model again. Says whether all that were found could be read.
     pub(crate) async fn update_profiles(&self, model: &Arc<Model>) -> bool {
         let mut brain = model.brain.lock().await;
-        let now = self.now();
-        self.read_profiles(model, &mut brain, now).await
+        let good = self.read_profiles(model, &mut brain, self.now()).await;
+        model.show(|shown| {
+            shown.profiles = brain.profiles.summaries();
+            shown.troubles.clone_from(&brain.troubles);
+        });
+        good
     }
 
     async fn read_profiles(&self, model: &Arc<Model>, brain: &mut Brain, now: f64) -> bool {

@@ -52,7 +52,7 @@ async fn counts_that_people_set_are_hundredths_too_and_minus_one_frees_the_model
     assert_eq!(put("{\"replicas\":\"3\"}").await, (200.try_into().unwrap(), "{\"message\":\"Scaled to 3\"}".to_owned()));
     assert_eq!(world.hundredths("ml/a40").await, Some(300));
     // The plan fills up around it: 6 of 10.5 requests/s are carried already.
-    world.turn("llama", START + 10).await;
+    world.turn("llama", START).await;
     assert_eq!((world.hundredths("ml/a100").await, world.hundredths("ml/a40").await), (Some(100), Some(300)));
     for bad in ["{\"replicas\":\"x\"}", "{\"replicas\":\"-2\"}", "{}", "", "{\"replicas\":\"99999999\"}"] {
         let (status, text) = put(bad).await;
@@ -60,7 +60,7 @@ async fn counts_that_people_set_are_hundredths_too_and_minus_one_frees_the_model
     }
     assert_eq!(world.hundredths("ml/a40").await, Some(300), "a typing error sets nothing free");
     assert_eq!(put("{\"replicas\":\"-1\"}").await.1, "{\"message\":\"Scaled to -1\"}");
-    world.turn("llama", START + 20).await;
+    world.turn("llama", START).await;
     assert_eq!(world.hundredths("ml/a40").await, Some(100));
     let (status, _) = world.call("POST", "/scale/ml/a40/2", "").await;
     assert_eq!((status.as_u16(), world.hundredths("ml/a40").await), (200, Some(200)), "the older form");
@@ -76,10 +76,10 @@ async fn a_deployment_is_stopped_and_started_as_in_aibrix() {
     assert_eq!(said("POST").await, "{\"message\":\"Deployment optimization already started\"}");
     assert_eq!(said("DELETE").await, "{\"message\":\"Deployment optimization stopped\"}");
     assert_eq!(world.hundredths("ml/a40").await, None);
-    world.turn("llama", START + 10).await;
+    world.turn("llama", START).await;
     assert_eq!(world.hundredths("ml/a100").await, Some(200), "alone it needs two");
     assert_eq!(said("POST").await, "{\"message\":\"Deployment optimization started\"}");
-    world.turn("llama", START + 20).await;
+    world.turn("llama", START).await;
     assert!(world.hundredths("ml/a40").await.is_some());
     let (status, text) = world.call("POST", "/monitor/ml/none", "").await;
     assert!(status == 500 && text.contains("Error starting deployment optimization"), "{text}");

@@ -123,7 +123,7 @@ async fn a_gateway_that_writes_nothing_for_a_while_is_not_a_load_of_zero_and_for
     // And back with the first requests.
     redis.trace("llama", START + 330, 200).await;
     world.turn("llama", START + 330).await;
-    assert!(world.hundredths("ml/a100").await >= Some(100));
+    assert!(world.hundredths("ml/a100").await >= Some(100), "{}", world.json("/api/v1/models/llama").await);
 }
 
 #[tokio::test]

@@ -14,8 +14,8 @@ use tokio::time::timeout;
 
 /// To connect, and for an answer.
 const DEADLINE: Duration = Duration::from_secs(3);
-/// A trace of a thousand sizes has 15 kB, a profile of the largest grids some 100 kB. More is cut off, and then no JSON.
-const MAX_VALUE_BYTES: isize = 1 << 20;
+/// A trace of a thousand sizes has 15 kB, a profile of the largest grids some 100 kB.
+const MAX_VALUE_BYTES: usize = 1 << 20;
 /// Keys of one question.
 const MAX_KEYS: usize = 400;
 
@@ -56,10 +56,7 @@ impl Redis {
             if found.len() != keys.len() {
                 return Err(format!("{} answers to {} questions", found.len(), keys.len()));
             }
-            // What is not there is empty. What is no text is no JSON either, and said so by its reader.
-            texts.extend(found.into_iter().map(|bytes| {
-                (!bytes.is_empty()).then(|| String::from_utf8_lossy(&bytes).into_owned())
-            }));
+            texts.extend(found.iter().map(|bytes| text(bytes)));
         }
         Ok(texts)
     }
@@ -101,6 +98,15 @@ impl Redis {
     async fn drop_connection(&self) {
         *self.connection.lock().await = None;
     }
+}
+
+/// A value's text; none for what is not there, which Redis gives as empty. What is no text, or was cut off, is no JSON either, and
+/// its reader says so.
+fn text(bytes: &[u8]) -> Option<String> {
+    if bytes.len() > MAX_VALUE_BYTES {
+        return Some(format!("a value of more than {MAX_VALUE_BYTES} bytes"));
+    }
+    (!bytes.is_empty()).then(|| String::from_utf8_lossy(bytes).into_owned())
 }
 
 /// Keys under which a profile of a deployment may be, as `aibrix_gen_profile` names them.
