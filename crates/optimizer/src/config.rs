@@ -167,7 +167,18 @@ impl Config {
             serde_saphyr::from_str(&text).map_err(|error| anyhow::anyhow!("{error}")).with_context(name)?
         };
         config.validate().with_context(name)?;
-        Ok(config)
+        Ok(config.beside(path))
+    }
+
+    /// Paths in a file are from the file's folder, wherever the program was started.
+    fn beside(mut self, file: &Path) -> Self {
+        let Some(folder) = file.parent() else { return self };
+        for model in &mut self.models {
+            for path in model.profiles.iter_mut().chain(&mut model.records) {
+                *path = folder.join(&*path);
+            }
+        }
+        self
     }
 
     /// Checks what the types do not: names once, numbers in their ranges, one source for a load.
@@ -305,6 +316,15 @@ mod tests {
         refused("settings: {headroom: .nan}", "settings.headroom");
         refused("settings: {headroom: 0.9}", "settings.headroom: is 0.9; allowed: a number from 1 to 10");
         refused("redis: {url: 'http://a'}", "redis.url");
+    }
+
+    #[test]
+    fn paths_are_from_the_files_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("optimizer.yaml");
+        std::fs::write(&file, "models: [{name: m, profiles: [a, /b]}]").unwrap();
+        let config = Config::read(&file).unwrap();
+        assert_eq!(config.models[0].profiles, [folder.path().join("a"), PathBuf::from("/b")]);
     }
 
     #[test]

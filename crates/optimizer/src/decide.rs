@@ -45,6 +45,11 @@ impl Question {
             Ok(answer) => answer,
             Err(error) => return Verdict::Hold(format!("the planner refuses the problem: {error}")),
         };
+        // Requests that nobody can serve well come all the same: none at all would serve them worse.
+        let hopeless = |at: usize| new.unserved.iter().any(|one| one.load == at) && explain::hopeless(&problem.load[at]);
+        if let Some(heaviest) = heaviest(&problem).filter(|_| (0..problem.load.len()).all(hopeless)) {
+            return Verdict::Hold(format!("nothing of the load: {}", explain::lacking(self, heaviest)));
+        }
         let (quality, answer, bound) = self.settle(&problem, new);
         Verdict::Plan(Box::new(explain::plan(self, &problem, &answer, quality, bound)))
     }
@@ -157,6 +162,11 @@ impl Question {
         }
         (Quality::Kept, kept, bound)
     }
+}
+
+/// The size with the highest rate.
+fn heaviest(problem: &Problem) -> Option<&planner::Load> {
+    problem.load.iter().max_by(|a, b| a.rate.total_cmp(&b.rate))
 }
 
 /// The answer with just these counts; none where they leave something unserved that `best` serves, or are not allowed (any more).
@@ -330,6 +340,14 @@ mod tests {
         let size = plan.sizes.iter().find(|size| size.unserved > 0.0).unwrap();
         assert!(size.why.contains("p99 e2e below 5 s") && size.why.contains("e2e 9.000 s"), "{}", size.why);
         assert_eq!(counts(&plan), (3, 0), "the rest is planned all the same");
+    }
+
+    #[test]
+    fn where_no_size_can_be_served_what_there_is_is_held() {
+        let mut question = question(5.0);
+        question.load.sizes = vec![SizeRate { input: 2048.0, output: 512.0, rate: 5.0 }];
+        let Verdict::Hold(why) = question.answer() else { panic!("planned to none") };
+        assert!(why.contains("no type can serve it within p99 e2e below 5 s; attainable: d/large: e2e 9.000 s"), "{why}");
     }
 
     #[test]

@@ -55,7 +55,7 @@ fn size(question: &Question, problem: &Problem, answer: &Answer, at: usize) -> S
     let (input, output) = (load.input.unwrap_or(0.0), load.output.unwrap_or(0.0));
     let marginal = served.iter().filter_map(price).reduce(f64::max);
     let why = if unserved > 0.0 {
-        lacking(question, &choices, input, output)
+        lacking(question, load)
     } else {
         because(answer, &choices, &served)
     };
@@ -73,9 +73,15 @@ fn size(question: &Question, problem: &Problem, answer: &Answer, at: usize) -> S
     }
 }
 
+/// Whether no type can serve a size.
+pub(crate) fn hopeless(load: &planner::Load) -> bool {
+    load.capacity.values().all(|capacity| *capacity <= 0.0)
+}
+
 /// Why a size is not served, or not wholly.
-fn lacking(question: &Question, choices: &[Choice], input: f64, output: f64) -> String {
-    if choices.iter().any(|choice| choice.capacity > 0.0) {
+pub(crate) fn lacking(question: &Question, load: &planner::Load) -> String {
+    let (input, output) = (load.input.unwrap_or(0.0), load.output.unwrap_or(0.0));
+    if !hopeless(load) {
         return "maximums do not leave enough replicas of the types that can serve it".to_owned();
     }
     let known = || question.deployments.values().filter_map(|one| Some((one, question.profiles.of(one)?)));

@@ -42,6 +42,10 @@ fn render(optimizer: &Optimizer) -> String {
     let failed = locked(&optimizer.state_trouble).is_some();
     let help = "1 where the state could not be saved last";
     families.add("gpu_optimizer_state_failed", "gauge", help, "", f64::from(u8::from(failed)));
+    if let Some(cluster) = &*locked(&optimizer.cluster) {
+        let failed = f64::from(u8::from(cluster.trouble.is_some()));
+        families.add("gpu_optimizer_cluster_failed", "gauge", "1 where the cluster cannot be watched", "", failed);
+    }
     for model in models {
         let (shown, name) = (model.shown(), label(&model.name));
         let labels = format!("{{model_name=\"{name}\"}}");
