@@ -4,39 +4,13 @@
 
 mod common;
 
-use common::{Redis, config, profile};
+use common::{Redis, config, profile, until};
 use gpu_optimizer::{Config, Options, run};
 use serde_json::Value;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use std::time::SystemTime;
 use tokio_util::sync::CancellationToken;
-
-/// One request over a socket of its own; none where nobody listens.
-async fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
-    let mut stream = tokio::net::TcpStream::connect(address).await.ok()?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.ok()?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await.ok()?;
-    let status = text.split(' ').nth(1)?.parse().ok()?;
-    Some((status, text.split_once("\r\n\r\n")?.1.to_owned()))
-}
-
-/// Asks until what is answered is as wanted.
-async fn until(address: SocketAddr, path: &str, wanted: impl Fn(u16, &str) -> bool) -> String {
-    let asked = async {
-        loop {
-            match get(address, path).await {
-                Some((status, text)) if wanted(status, &text) => return text,
-                _ => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-        }
-    };
-    // Only a service that hangs meets it.
-    tokio::time::timeout(Duration::from_secs(60), asked).await.unwrap()
-}
 
 fn start(config: &Value, state: &Path) -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<anyhow::Result<()>>) {
     let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

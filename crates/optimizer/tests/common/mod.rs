@@ -8,9 +8,11 @@ use axum::http::{Request, StatusCode};
 use gpu_optimizer::{Config, Optimizer, router};
 use redis::AsyncCommands;
 use serde_json::{Value, json};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower::ServiceExt;
 
 /// A Redis that ends with the test.
@@ -50,7 +52,7 @@ impl Redis {
         let mut redis = Self { child, port, _folder: folder };
         while redis.connect().await.is_err() {
             assert!(redis.child.try_wait().unwrap().is_none(), "redis-server has ended");
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Some(redis)
     }
@@ -155,4 +157,29 @@ pub(crate) fn config(redis: Option<&Redis>) -> Value {
         config["redis"] = json!({"url": redis.url()});
     }
     config
+}
+
+/// One request over a socket of its own; none where nobody listens.
+pub(crate) async fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+    let mut stream = tokio::net::TcpStream::connect(address).await.ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.ok()?;
+    let status = text.split(' ').nth(1)?.parse().ok()?;
+    Some((status, text.split_once("\r\n\r\n")?.1.to_owned()))
+}
+
+/// Asks until what is answered is as wanted.
+pub(crate) async fn until(address: SocketAddr, path: &str, wanted: impl Fn(u16, &str) -> bool) -> String {
+    let asked = async {
+        loop {
+            match get(address, path).await {
+                Some((status, text)) if wanted(status, &text) => return text,
+                _ => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    // Only a service that hangs meets it.
+    tokio::time::timeout(Duration::from_secs(60), asked).await.unwrap()
 }
