@@ -4,7 +4,7 @@ use crate::config::{MAX_REPLICAS, Settings};
 use crate::explain;
 use crate::fleet::Deployment;
 use crate::plan::{Plan, Quality};
-use crate::profiles::{Known, Profiles};
+use crate::profiles::Profiles;
 use planner::{Answer, Gpu, Problem, Split, Status};
 use request_monitor::Load;
 use std::collections::BTreeMap;
@@ -46,7 +46,8 @@ impl Question {
             Err(error) => return Verdict::Hold(format!("the planner refuses the problem: {error}")),
         };
         // Requests that nobody can serve well come all the same: none at all would serve them worse.
-        let hopeless = |at: usize| new.unserved.iter().any(|one| one.load == at) && explain::hopeless(&problem.load[at]);
+        let hopeless =
+            |at: usize| new.unserved.iter().any(|one| one.load == at) && explain::hopeless(&problem.load[at]);
         if let Some(heaviest) = heaviest(&problem).filter(|_| (0..problem.load.len()).all(hopeless)) {
             return Verdict::Hold(format!("nothing of the load: {}", explain::lacking(self, heaviest)));
         }
@@ -84,11 +85,6 @@ impl Question {
         None
     }
 
-    /// What a deployment's replica costs.
-    fn cost(&self, one: &Deployment, known: &Known) -> f64 {
-        one.cost.unwrap_or(known.profile.cost)
-    }
-
     /// Replicas that a deployment is taken to have: as a cluster says, else as was recommended last, else as at the start.
     pub(crate) fn current(&self, key: &str) -> Option<u32> {
         current(self.deployments.get(key)?, key, self.last.as_ref())
@@ -105,7 +101,7 @@ impl Question {
                 // What cannot be is settled for the minimum, as Kubernetes does.
                 None => (one.min, one.max.map(|max| max.max(one.min))),
             };
-            let cost = self.cost(one, profile).clamp(0.0, 1e9);
+            let cost = one.cost.unwrap_or(profile.profile.cost).clamp(0.0, 1e9);
             gpus.insert(key.clone(), Gpu { cost, min, max: max.or(Some(MAX_REPLICAS)), current: self.current(key) });
             known.insert(key.clone(), profile);
         }
@@ -347,7 +343,10 @@ mod tests {
         let mut question = question(5.0);
         question.load.sizes = vec![SizeRate { input: 2048.0, output: 512.0, rate: 5.0 }];
         let Verdict::Hold(why) = question.answer() else { panic!("planned to none") };
-        assert!(why.contains("no type can serve it within p99 e2e below 5 s; attainable: d/large: e2e 9.000 s"), "{why}");
+        assert!(
+            why.contains("no type can serve it within p99 e2e below 5 s; attainable: d/large: e2e 9.000 s"),
+            "{why}"
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use crate::decide::Question;
 use crate::plan::{Choice, Plan, Quality, Share, SizePlan};
 use planner::{Answer, Problem};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// An answer as a plan.
 pub(crate) fn plan(question: &Question, problem: &Problem, answer: &Answer, status: Quality, bound: f64) -> Plan {
@@ -46,7 +46,7 @@ fn size(question: &Question, problem: &Problem, answer: &Answer, at: usize) -> S
     let served: Vec<Share> = routes
         .map(|route| Share {
             deployment: route.gpu.clone(),
-            share: route.share,
+            part: route.share,
             replicas: route.share * load.rate / capacity(&route.gpu).max(f64::MIN_POSITIVE),
         })
         .collect();
@@ -54,11 +54,7 @@ fn size(question: &Question, problem: &Problem, answer: &Answer, at: usize) -> S
     let price = |share: &Share| choices.iter().find(|one| one.deployment == share.deployment).and_then(|one| one.price);
     let (input, output) = (load.input.unwrap_or(0.0), load.output.unwrap_or(0.0));
     let marginal = served.iter().filter_map(price).reduce(f64::max);
-    let why = if unserved > 0.0 {
-        lacking(question, load)
-    } else {
-        because(answer, &choices, &served)
-    };
+    let why = if unserved > 0.0 { lacking(question, load) } else { because(answer, &choices, &served) };
     SizePlan {
         input,
         output,
@@ -85,11 +81,11 @@ pub(crate) fn lacking(question: &Question, load: &planner::Load) -> String {
         return "maximums do not leave enough replicas of the types that can serve it".to_owned();
     }
     let known = || question.deployments.values().filter_map(|one| Some((one, question.profiles.of(one)?)));
-    let objectives: BTreeMap<String, ()> =
-        known().filter_map(|(_, known)| Some((known.objective()?, ()))).collect();
-    let objectives: Vec<String> = objectives.into_keys().collect();
+    let objectives: BTreeSet<String> = known().filter_map(|(_, known)| known.objective()).collect();
+    let objectives: Vec<String> = objectives.into_iter().collect();
     let within = if objectives.is_empty() { String::new() } else { format!(" within {}", objectives.join(" or ")) };
-    let attainable = known().filter_map(|(one, known)| Some(format!("{}: {}", one.key(), known.attainable(input, output)?)));
+    let attainable =
+        known().filter_map(|(one, known)| Some(format!("{}: {}", one.key(), known.attainable(input, output)?)));
     let attainable: Vec<String> = attainable.collect();
     let best = if attainable.is_empty() { String::new() } else { format!("; attainable: {}", attainable.join("; ")) };
     format!("no type can serve it{within}{best}")
@@ -99,17 +95,19 @@ pub(crate) fn lacking(question: &Question, load: &planner::Load) -> String {
 fn because(answer: &Answer, choices: &[Choice], served: &[Share]) -> String {
     let [only] = served else {
         let names: Vec<String> =
-            served.iter().map(|share| format!("{:.0} % on {}", share.share * 100.0, share.deployment)).collect();
+            served.iter().map(|share| format!("{:.0} % on {}", share.part * 100.0, share.deployment)).collect();
         return format!("shared, to fill replicas that are needed in whole anyway: {}", names.join(", "));
     };
     match choices {
-        [best, ..] if best.deployment == only.deployment => match choices.get(1).and_then(|next| Some((next, next.price?))) {
-            Some((next, price)) => {
-                let cheaper = 100.0 * (1.0 - best.price.unwrap_or(0.0) / price.max(f64::MIN_POSITIVE));
-                format!("cheapest for this size, {cheaper:.0} % below {}", next.deployment)
+        [best, ..] if best.deployment == only.deployment => {
+            match choices.get(1).and_then(|next| Some((next, next.price?))) {
+                Some((next, price)) => {
+                    let cheaper = 100.0 * (1.0 - best.price.unwrap_or(0.0) / price.max(f64::MIN_POSITIVE));
+                    format!("cheapest for this size, {cheaper:.0} % below {}", next.deployment)
+                }
+                None => "the only type that can serve it".to_owned(),
             }
-            None => "the only type that can serve it".to_owned(),
-        },
+        }
         [best, ..] if answer.replicas.get(&best.deployment) == Some(&0) => {
             format!("{} is cheaper for this size, but not as a whole replica for what is left", best.deployment)
         }
@@ -132,9 +130,7 @@ fn change(question: &Question, choices: &[Choice], served: &[Share]) -> Option<S
             other.capacity
         )),
         (Some(_), Some(_)) => Some(format!("more load, which fills a replica of {name}")),
-        (Some(price), None) if price > 0.0 => {
-            Some(format!("{name} would have to serve it within its SLO at all"))
-        }
+        (Some(price), None) if price > 0.0 => Some(format!("{name} would have to serve it within its SLO at all")),
         _ => None,
     }
 }

@@ -23,7 +23,8 @@ mod source;
 mod state;
 
 pub use config::{
-    Config, DeploymentConfig, MAX_DEPLOYMENTS, MAX_FILE_BYTES, MAX_MODELS, MAX_REPLICAS, ModelConfig, RedisConfig, Settings,
+    Config, DeploymentConfig, MAX_DEPLOYMENTS, MAX_FILE_BYTES, MAX_MODELS, MAX_REPLICAS, ModelConfig, RedisConfig,
+    Settings,
 };
 pub use http::router;
 pub use run::{Options, run};

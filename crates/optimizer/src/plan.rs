@@ -82,7 +82,8 @@ pub(crate) struct SizePlan {
 pub(crate) struct Share {
     pub(crate) deployment: String,
     /// 0 to 1.
-    pub(crate) share: f64,
+    #[serde(rename = "share")]
+    pub(crate) part: f64,
     /// Replicas that this fills.
     pub(crate) replicas: f64,
 }

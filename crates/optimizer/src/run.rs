@@ -29,7 +29,8 @@ pub struct Options {
 
 /// Runs until `stop`. Fails where the address is taken, or where what is asked cannot be.
 pub async fn run(config: Config, options: Options, stop: CancellationToken) -> anyhow::Result<()> {
-    let clock: Clock = Arc::new(|| SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |t| t.as_secs_f64()));
+    let clock: Clock =
+        Arc::new(|| SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |t| t.as_secs_f64()));
     let optimizer = Optimizer::new(&config, clock)?;
     if let Some(path) = &options.state {
         restore(&optimizer, path)?;

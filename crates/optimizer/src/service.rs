@@ -11,8 +11,8 @@ use crate::source::records::Records;
 use crate::source::redis::{Redis, profile_keys};
 use crate::source::{files, ticks};
 use autoscaler_scrape::{ScrapeConfig, Scraper};
-use request_monitor::aibrix::{self, Trace};
 use request_monitor::Load;
+use request_monitor::aibrix::{self, Trace};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -104,7 +104,7 @@ pub(crate) struct Shown {
 pub(crate) struct Advice {
     pub(crate) deployment: Deployment,
     pub(crate) replicas: Option<u32>,
-    pub(crate) advice: Option<(u32, Basis)>,
+    pub(crate) given: Option<(u32, Basis)>,
     pub(crate) said: Option<u32>,
 }
 
@@ -249,15 +249,12 @@ impl Optimizer {
             let _permit = permit;
             question.answer()
         });
-        match solved.await {
-            Ok(verdict) => {
-                brain.note("planner", now, None);
-                brain.conclude(now, rate, verdict);
-            }
-            Err(_) => {
-                brain.note("planner", now, Some("it panicked, which is a bug".to_owned()));
-                brain.held = Some("the planner panicked".to_owned());
-            }
+        if let Ok(verdict) = solved.await {
+            brain.note("planner", now, None);
+            brain.conclude(now, rate, verdict);
+        } else {
+            brain.note("planner", now, Some("it panicked, which is a bug".to_owned()));
+            brain.held = Some("the planner panicked".to_owned());
         }
         let costs = deployments.iter().filter_map(|(key, one)| {
             let known = profiles.of(one)?;
@@ -377,7 +374,11 @@ impl Optimizer {
                 Err(error) => brain.note("redis", now, Some(error)),
             }
         } else {
-            brain.note("load", now, Some("there is no source of the load: no Redis, no engines, no records".to_owned()));
+            brain.note(
+                "load",
+                now,
+                Some("there is no source of the load: no Redis, no engines, no records".to_owned()),
+            );
         }
     }
 }
@@ -436,7 +437,7 @@ impl Model {
         let (fleet, shown) = (self.fleet(), self.shown());
         let one = |(key, deployment): (String, Deployment)| Advice {
             replicas: current(&deployment, &key, shown.plan.as_ref()),
-            advice: recommend(&deployment, &fleet, shown.plan.as_ref()),
+            given: recommend(&deployment, &fleet, shown.plan.as_ref()),
             said: fleet.said.overrides.get(&key).copied(),
             deployment,
         };

@@ -97,7 +97,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.json");
         assert!(read(&path).unwrap().is_none(), "no file is no error");
-        for (text, part) in [("{\"version\":2,\"models\":{}}", "version 2"), ("{}", "no state"), ("\u{0}", "no state")] {
+        for (text, part) in [("{\"version\":2,\"models\":{}}", "version 2"), ("{}", "no state"), ("\u{0}", "no state")]
+        {
             std::fs::write(&path, text).unwrap();
             let error = format!("{:#}", read(&path).unwrap_err());
             assert!(error.contains(part), "{error}");

@@ -31,7 +31,8 @@ fn page(requests: u64) -> String {
     let _ = writeln!(text, "# TYPE vllm:request_success_total counter");
     let _ = writeln!(text, "vllm:request_success_total{{model_name=\"llama\",finished_reason=\"stop\"}} {requests}");
     for name in ["running", "waiting"] {
-        let _ = writeln!(text, "# TYPE vllm:num_requests_{name} gauge\nvllm:num_requests_{name}{{model_name=\"llama\"}} 0");
+        let _ =
+            writeln!(text, "# TYPE vllm:num_requests_{name} gauge\nvllm:num_requests_{name}{{model_name=\"llama\"}} 0");
     }
     text
 }
@@ -59,7 +60,9 @@ async fn what_engines_count_is_the_load_and_one_that_does_not_answer_is_told() {
     assert!((rate - 25.5).abs() < 0.5, "{model}");
     assert_eq!(world.hundredths("ml/a100").await, Some(300), "{model}");
     let size = &model["load"]["sizes"][0];
-    assert!((size["input"].as_f64().unwrap() - 256.0).abs() < 1.0 && (size["output"].as_f64().unwrap() - 128.0).abs() < 1.0);
+    assert!(
+        (size["input"].as_f64().unwrap() - 256.0).abs() < 1.0 && (size["output"].as_f64().unwrap() - 128.0).abs() < 1.0
+    );
     // Another replica that is not there: what the first one says still counts.
     config["models"][0]["engines"] = json!([url, "http://127.0.0.1:1/metrics"]);
     let world = World::new(&config);

@@ -49,7 +49,10 @@ async fn counts_that_people_set_are_hundredths_too_and_minus_one_frees_the_model
     let world = planned(folder.path());
     world.turn("llama", START).await;
     let put = async |body: &str| world.call("PUT", "/scale/ml/a40", body).await;
-    assert_eq!(put("{\"replicas\":\"3\"}").await, (200.try_into().unwrap(), "{\"message\":\"Scaled to 3\"}".to_owned()));
+    assert_eq!(
+        put("{\"replicas\":\"3\"}").await,
+        (200.try_into().unwrap(), "{\"message\":\"Scaled to 3\"}".to_owned())
+    );
     assert_eq!(world.hundredths("ml/a40").await, Some(300));
     // The plan fills up around it: 6 of 10.5 requests/s are carried already.
     world.turn("llama", START).await;

@@ -234,7 +234,9 @@ async fn odd_values_are_told_and_the_others_count() {
     assert_eq!(model["state"], "planned");
     assert!(model["troubles"]["traces"]["message"].as_str().unwrap().contains("80:70"), "{model}");
     // A value that is too large is cut off, and no JSON then.
-    redis.set(&format!("aibrix:llama_request_trace_{}", START + 10), &format!("{}{}", trace(5), " ".repeat(2 << 20))).await;
+    redis
+        .set(&format!("aibrix:llama_request_trace_{}", START + 10), &format!("{}{}", trace(5), " ".repeat(2 << 20)))
+        .await;
     world.turn("llama", START + 10).await;
     assert_eq!(world.hundredths("ml/a100").await, Some(100));
 }

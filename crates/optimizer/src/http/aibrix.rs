@@ -80,9 +80,7 @@ async fn start(State(optimizer): State<Arc<Optimizer>>, Path((namespace, name)):
             };
             Json(json!({ "message": message })).into_response()
         }
-        Err(why) => {
-            error(StatusCode::INTERNAL_SERVER_ERROR, format!("Error starting deployment optimization: {why}"))
-        }
+        Err(why) => error(StatusCode::INTERNAL_SERVER_ERROR, format!("Error starting deployment optimization: {why}")),
     }
 }
 
@@ -93,9 +91,7 @@ async fn stop(State(optimizer): State<Arc<Optimizer>>, Path((namespace, name)): 
             model.wake.notify_one();
             Json(json!({ "message": "Deployment optimization stopped" })).into_response()
         }
-        Err(why) => {
-            error(StatusCode::INTERNAL_SERVER_ERROR, format!("Error stopping deployment optimization: {why}"))
-        }
+        Err(why) => error(StatusCode::INTERNAL_SERVER_ERROR, format!("Error stopping deployment optimization: {why}")),
     }
 }
 
@@ -133,9 +129,8 @@ async fn scale_by_path(
 
 /// Sets a count, or with -1 leaves all deployments of the model to the plan again.
 fn set(optimizer: &Optimizer, namespace: &str, name: &str, replicas: &str) -> Response {
-    let wrong = |status, why: &dyn std::fmt::Display| {
-        error(status, format!("Error starting deployment optimization: {why}"))
-    };
+    let wrong =
+        |status, why: &dyn std::fmt::Display| error(status, format!("Error starting deployment optimization: {why}"));
     let (model, key) = match model_of(optimizer, namespace, name) {
         Ok(found) => found,
         Err(why) => return wrong(StatusCode::INTERNAL_SERVER_ERROR, &why),

@@ -75,7 +75,7 @@ fn render(optimizer: &Optimizer) -> String {
             families.add("gpu_optimizer_source_failures_total", "counter", help, &labels, *count as f64);
         }
         for one in model.advice() {
-            let Some((replicas, _)) = one.advice else { continue };
+            let Some((replicas, _)) = one.given else { continue };
             let (key, gpu) = (label(&one.deployment.key()), label(one.deployment.shown()));
             let labels = format!("{{model_name=\"{name}\",deployment=\"{key}\",gpu=\"{gpu}\"}}");
             let help = "Replicas that are recommended";

@@ -38,7 +38,8 @@ pub fn router(optimizer: Arc<Optimizer>) -> Router {
 /// Serves until `stop`.
 pub(crate) async fn serve(listener: TcpListener, optimizer: Arc<Optimizer>, stop: CancellationToken) {
     let (asked, cut) = (stop.clone(), stop);
-    let serving = axum::serve(listener, router(optimizer)).with_graceful_shutdown(async move { asked.cancelled().await });
+    let serving =
+        axum::serve(listener, router(optimizer)).with_graceful_shutdown(async move { asked.cancelled().await });
     tokio::select! {
         served = async { serving.await } => {
             if let Err(error) = served {

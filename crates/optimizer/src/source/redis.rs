@@ -40,7 +40,8 @@ impl Redis {
             }
             None => info,
         };
-        let client = Client::open(info).map_err(|error| anyhow::anyhow!("{}", error.category())).context("redis.url")?;
+        let client =
+            Client::open(info).map_err(|error| anyhow::anyhow!("{}", error.category())).context("redis.url")?;
         Ok(Self { client, connection: Mutex::default() })
     }
 
