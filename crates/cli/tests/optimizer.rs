@@ -31,7 +31,7 @@ fn it_serves_what_is_configured_and_ends_well_when_it_is_told_to() {
     let client = http::Client::new();
     let url = format!("http://{listen}/metrics/default/a");
     common::eventually("an answer", || {
-        client.get(&url).is_ok_and(|answer| answer.text.ends_with("{model_name=\"m\"} 300\n"))
+        client.get(&url).is_ok_and(|answer| answer.body.ends_with("{model_name=\"m\"} 300\n"))
     });
     common::world::signal("TERM", child.id());
     assert_eq!(child.wait().unwrap().code(), Some(0));

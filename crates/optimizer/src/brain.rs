@@ -92,22 +92,31 @@ impl Brain {
         }
     }
 
-    /// Takes what was found under the ticks that were due, with what had been seen under them before.
-    pub(crate) fn traces(&mut self, now: f64, found: &[(u64, Option<String>)], seen: &BTreeMap<u64, Merge>) {
+    /// Takes what was found under the ticks that were due: AIBrix's key first, then those of gateways that have their own.
+    /// `seen` is what had been seen under AIBrix's keys before, which several gateways write over.
+    pub(crate) fn traces(&mut self, now: f64, found: &[(u64, Vec<Option<String>>)], seen: &BTreeMap<u64, Merge>) {
         let mut bad = None;
-        let present = || found.iter().filter_map(|(tick, text)| Some((*tick, text.as_deref()?)));
-        for (tick, text) in present() {
-            match Trace::parse(text) {
-                Ok(trace) => {
-                    let mut merge = seen.get(&tick).cloned().unwrap_or_default();
-                    merge.see(&trace);
-                    self.batch(&merge.trace().unwrap_or(trace).batch(seconds(tick)));
+        for (tick, texts) in found {
+            let mut batches = Vec::new();
+            for (at, text) in texts.iter().enumerate().filter_map(|(at, text)| Some((at, text.as_deref()?))) {
+                match Trace::parse(text) {
+                    Ok(trace) => {
+                        let mut merge = seen.get(tick).filter(|_| at == 0).cloned().unwrap_or_default();
+                        merge.see(&trace);
+                        batches.push(merge.trace().unwrap_or(trace).batch(seconds(*tick)));
+                    }
+                    Err(error) => bad = Some(format!("trace of {tick}: {error}")),
                 }
-                Err(error) => bad = Some(format!("trace of {tick}: {error}")),
+            }
+            // Traces of other intervals than the first one's cannot be added to it.
+            let whole = batches.into_iter().reduce(|sum, batch| sum.plus(&batch).unwrap_or(sum));
+            if let Some(batch) = whole {
+                self.batch(&batch);
             }
         }
         self.note("traces", now, bad);
-        self.ticks.looked(now, present().map(|(tick, _)| tick));
+        let present = found.iter().filter(|(_, texts)| texts.iter().any(Option::is_some)).map(|(tick, _)| *tick);
+        self.ticks.looked(now, present);
         self.fill(now);
     }
 

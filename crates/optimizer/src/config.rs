@@ -12,6 +12,8 @@ pub const MAX_MODELS: usize = 1000;
 pub const MAX_DEPLOYMENTS: usize = 100;
 /// Most endpoints of one model.
 const MAX_ENGINES: usize = 2000;
+/// Most gateways with keys of their own: each is a key more to ask for, for each tick and model.
+const MAX_WRITERS: usize = 64;
 /// Most replicas that a deployment is ever given.
 pub const MAX_REPLICAS: u32 = 1_000_000;
 /// The largest configuration or profile file, in bytes.
@@ -91,6 +93,18 @@ pub struct RedisConfig {
     /// The environment variable with the password, if it is set.
     #[serde(default = "default_password_variable")]
     pub password_variable: String,
+    /// Gateways that write a key of their own each, `aibrix:{model}_request_trace_{time}.{writer}`, so that none writes over
+    /// another's: this project's way. They are added to what is under AIBrix's key.
+    #[serde(default)]
+    pub writers: Vec<String>,
+}
+
+impl RedisConfig {
+    /// An address, with the password in AIBrix's variable.
+    #[must_use]
+    pub fn at(url: String) -> Self {
+        Self { url, password_variable: default_password_variable(), writers: Vec::new() }
+    }
 }
 
 impl std::fmt::Debug for RedisConfig {
@@ -199,6 +213,11 @@ impl Config {
                 redis.url.starts_with("redis://"),
                 "redis.url: allowed: an address such as redis://host:6379/0, without TLS"
             );
+            ensure!(redis.writers.len() <= MAX_WRITERS, "redis.writers: allowed: at most {MAX_WRITERS}");
+            for (at, writer) in redis.writers.iter().enumerate() {
+                let known = request_monitor::aibrix::key_of_writer("m", 0, writer).is_some();
+                ensure!(known, "redis.writers[{at}]: allowed: letters, digits and hyphens");
+            }
         }
         self.settings.validate()
     }
@@ -316,6 +335,7 @@ mod tests {
         refused("settings: {headroom: .nan}", "settings.headroom");
         refused("settings: {headroom: 0.9}", "settings.headroom: is 0.9; allowed: a number from 1 to 10");
         refused("redis: {url: 'http://a'}", "redis.url");
+        refused("redis: {url: 'redis://a', writers: [a.b]}", "redis.writers[0]");
     }
 
     #[test]
@@ -329,7 +349,7 @@ mod tests {
 
     #[test]
     fn a_password_in_an_address_is_not_shown() {
-        let redis = RedisConfig { url: "redis://:secret@host:6379/0".to_owned(), password_variable: String::new() };
+        let redis = RedisConfig { url: "redis://:secret@host:6379/0".to_owned(), ..RedisConfig::at(String::new()) };
         let shown = format!("{redis:?}");
         assert!(shown.contains("host:6379") && !shown.contains("secret"), "{shown}");
     }

@@ -59,7 +59,8 @@ fn size(question: &Question, problem: &Problem, answer: &Answer, at: usize) -> S
         input,
         output,
         rate: load.rate,
-        cost: served.iter().map(|share| share.replicas * cost(&share.deployment)).sum(),
+        // The sum of nothing is -0.
+        cost: served.iter().map(|share| share.replicas * cost(&share.deployment)).sum::<f64>() + 0.0,
         marginal_cost: marginal,
         change: if unserved > 0.0 { None } else { change(question, &choices, &served) },
         choices,

@@ -33,6 +33,7 @@ pub struct Optimizer {
     pub(crate) settings: Settings,
     pub(crate) clock: Clock,
     redis: Option<Redis>,
+    writers: Vec<String>,
     scraper: Scraper,
     models: RwLock<BTreeMap<String, Arc<Model>>>,
     /// Models have come or gone.
@@ -120,6 +121,7 @@ impl Optimizer {
             settings: config.settings,
             clock,
             redis,
+            writers: config.redis.iter().flat_map(|redis| redis.writers.clone()).collect(),
             scraper: Scraper::new(ScrapeConfig { request_timeout: Duration::from_secs(2), ..ScrapeConfig::default() }),
             models: RwLock::default(),
             changed: Notify::new(),
@@ -342,6 +344,12 @@ impl Optimizer {
         good
     }
 
+    /// The keys of a tick: AIBrix's, and those of gateways that have their own.
+    fn trace_keys(&self, model: &str, tick: u64) -> Vec<String> {
+        let own = self.writers.iter().filter_map(|writer| aibrix::key_of_writer(model, tick, writer));
+        std::iter::once(aibrix::key(model, tick)).chain(own).collect()
+    }
+
     async fn read_load(&self, model: &Arc<Model>, brain: &mut Brain, now: f64) {
         let configured = model.configured.as_ref();
         if let Some(urls) = configured.map(|one| one.engines.as_slice()).filter(|urls| !urls.is_empty()) {
@@ -364,10 +372,11 @@ impl Optimizer {
             }
         } else if let Some(redis) = &self.redis {
             let due = brain.ticks.due(now);
-            let keys: Vec<String> = due.iter().map(|tick| aibrix::key(&model.name, *tick)).collect();
+            let keys: Vec<String> = due.iter().flat_map(|tick| self.trace_keys(&model.name, *tick)).collect();
             match redis.texts(&keys).await {
                 Ok(texts) => {
-                    let found: Vec<(u64, Option<String>)> = due.into_iter().zip(texts).collect();
+                    let of = |texts: &[Option<String>]| texts.to_vec();
+                    let found = due.into_iter().zip(texts.chunks(1 + self.writers.len()).map(of)).collect::<Vec<_>>();
                     brain.traces(now, &found, &std::mem::take(&mut *locked(&model.glances)));
                     brain.note("redis", now, None);
                 }

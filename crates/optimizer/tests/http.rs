@@ -136,6 +136,11 @@ async fn its_own_metrics_are_a_page_that_every_parser_reads() {
     let world = planned(folder.path());
     world.turn("llama", START).await;
     let text = world.get("/metrics").await;
+    // A model without data has an age beyond all.
+    let empty = World::new(&config(None));
+    empty.turn("llama", START).await;
+    let other = empty.get("/metrics").await;
+    assert!(other.contains("gpu_optimizer_load_age_seconds{model_name=\"llama\"} +Inf\n"), "{other}");
     let page = promtext::Page::read(text.as_bytes(), &promtext::Selection::everything()).unwrap();
     assert_eq!(page.problems().total(), 0, "{text}");
     for name in [

@@ -223,6 +223,21 @@ async fn several_gateways_that_write_one_key_are_added_up_as_far_as_they_are_see
 }
 
 #[tokio::test]
+async fn gateways_with_keys_of_their_own_are_added_up() {
+    let redis = redis!();
+    profiles(&redis).await;
+    let mut config = config(Some(&redis));
+    config["redis"]["writers"] = json!(["gateway-0", "gateway-1"]);
+    redis.trace("llama", START, 50).await;
+    for writer in ["gateway-0", "gateway-1", "gateway-2"] {
+        redis.set(&format!("aibrix:llama_request_trace_{START}.{writer}"), &trace(100)).await;
+    }
+    let world = World::new(&config);
+    world.turn("llama", START).await;
+    assert!((rate(&world).await - 25.0).abs() < 0.5, "{}", rate(&world).await);
+}
+
+#[tokio::test]
 async fn odd_values_are_told_and_the_others_count() {
     let redis = redis!();
     profiles(&redis).await;

@@ -78,7 +78,8 @@ fn config(args: &OptimizerArgs) -> anyhow::Result<Config> {
     let env = || args.redis_host.as_ref().map(|host| format!("redis://{host}:{}/0", args.redis_port));
     let url = args.redis.clone().or_else(|| if config.redis.is_none() { env() } else { None });
     if let Some(url) = url {
-        config.redis = Some(RedisConfig { url, password_variable: "REDIS_PASSWORD".to_owned() });
+        let configured = config.redis.take().unwrap_or_else(|| RedisConfig::at(String::new()));
+        config.redis = Some(RedisConfig { url, ..configured });
     }
     if let Some(headroom) = args.headroom {
         config.settings.headroom = headroom;

@@ -22,7 +22,13 @@ impl Families {
             self.0.push((name, kind, help, String::new()));
             self.0.len() - 1
         });
-        let _ = writeln!(self.0[at].3, "{name}{labels} {value}");
+        // Prometheus' spelling of what is no number, or beyond all.
+        let _ = match value {
+            value if value.is_nan() => writeln!(self.0[at].3, "{name}{labels} NaN"),
+            f64::INFINITY => writeln!(self.0[at].3, "{name}{labels} +Inf"),
+            f64::NEG_INFINITY => writeln!(self.0[at].3, "{name}{labels} -Inf"),
+            value => writeln!(self.0[at].3, "{name}{labels} {value}"),
+        };
     }
 
     fn text(&self) -> String {
