@@ -110,10 +110,10 @@ impl Known {
         (!parts.is_empty()).then(|| parts.join(", "))
     }
 
-    /// The best mean latency that was measured at or next to a size, by objective: what an SLO would have to allow at least.
+    /// The mean latency that was measured at a size or at the next larger one, by objective: about what an SLO would have to allow.
     pub(crate) fn attainable(&self, input: f64, output: f64) -> Option<String> {
         let [outputs, inputs] = &self.profile.indexes;
-        let (row, column) = (nearest(outputs, output), nearest(inputs, input));
+        let (row, column) = (at_least(outputs, output), at_least(inputs, input));
         let at = |table: &Option<Vec<Vec<f64>>>| {
             let seconds = table.as_ref()?.get(row)?.get(column).copied()?;
             (seconds.is_finite() && seconds > 0.0).then_some(seconds)
@@ -127,11 +127,9 @@ impl Known {
     }
 }
 
-/// The point nearest by logarithm.
-fn nearest(axis: &[f64], size: f64) -> usize {
-    let distance = |point: &f64| (point.max(1.0).ln() - size.max(1.0).ln()).abs();
-    let found = axis.iter().enumerate().min_by(|a, b| distance(a.1).total_cmp(&distance(b.1)));
-    found.map_or(0, |(at, _)| at)
+/// The first point that is as large; the last where none is.
+fn at_least(axis: &[f64], size: f64) -> usize {
+    axis.partition_point(|point| *point < size).min(axis.len().saturating_sub(1))
 }
 
 #[cfg(test)]
