@@ -29,10 +29,15 @@ impl Cell {
 
     /// What joining two of them loses: Ward's criterion in octaves, so that many close ones are kept apart less than
     /// few that are far (Ward 1963, Journal of the American Statistical Association 58).
-    pub(crate) fn loss(&self, other: &Self) -> f64 {
+    fn loss(&self, other: &Self) -> f64 {
         let ((a, b), (c, d)) = (self.place(), other.place());
+        self.loss_at(other, (a - c).powi(2) + (b - d).powi(2))
+    }
+
+    /// The same for a squared distance.
+    pub(crate) fn loss_at(&self, other: &Self, squared: f64) -> f64 {
         let together = (self.weight + other.weight).max(f64::MIN_POSITIVE);
-        self.weight / together * other.weight * ((a - c).powi(2) + (b - d).powi(2))
+        self.weight / together * other.weight * squared
     }
 }
 

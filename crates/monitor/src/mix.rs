@@ -11,6 +11,8 @@ const KEPT_REQUESTS: f64 = 50.0;
 const RECENT_HALF_LIFE: f64 = 30.0;
 /// Effective requests on either side for a comparison.
 const COMPARED_REQUESTS: f64 = 50.0;
+/// What 30 half-lives have left of a request is no request.
+const LEAST_WEIGHT: f64 = 1e-9;
 /// Expected requests in a cell for the χ² approximation (Cochran 1954, Biometrics 10); rarer cells are compared together.
 const RARE: f64 = 5.0;
 
@@ -20,6 +22,14 @@ struct Placed {
     place: (u16, u16),
     #[serde(flatten)]
     cell: Cell,
+}
+
+impl Placed {
+    /// What joining two of them loses, as [`Cell::loss`] has it, by their places: exact enough, and without logarithms.
+    fn loss(&self, other: &Self) -> f64 {
+        let apart = |a: u16, b: u16| f64::from(a.abs_diff(b)).powi(2);
+        self.cell.loss_at(&other.cell, apart(self.place.0, other.place.0) + apart(self.place.1, other.place.1))
+    }
 }
 
 /// A histogram whose weights halve each half-life.
@@ -111,8 +121,7 @@ impl Histogram {
         for placed in &mut self.cells {
             placed.cell.scale(factor);
         }
-        // What 30 half-lives have left of a request is no request.
-        self.cells.retain(|placed| placed.cell.weight > 1e-9);
+        self.cells.retain(|placed| placed.cell.weight > LEAST_WEIGHT);
         if self.cells.is_empty() {
             self.squares = 0.0;
         }
@@ -122,7 +131,7 @@ impl Histogram {
         for &(size, count) in sizes {
             let count = count * share;
             let is_size = is_count(size.input) && is_count(size.output);
-            if !is_size || !is_count(count) || count == 0.0 {
+            if !is_size || !is_count(count) || weight * count <= LEAST_WEIGHT {
                 continue;
             }
             let (input, output) = (size.input.min(MAX_TOKENS), size.output.min(MAX_TOKENS));
@@ -134,20 +143,25 @@ impl Histogram {
                 Err(at) => self.cells.insert(at, Placed { place, cell }),
             }
             self.squares += weight * weight * count;
-            if self.cells.len() > rules.max_cells {
-                self.join_lightest();
+            // Twice as many for a while, so that rare sizes of one batch are joined together and not one by one.
+            if self.cells.len() > 2 * rules.max_cells {
+                self.join_lightest(rules.max_cells);
             }
         }
+        self.join_lightest(rules.max_cells);
     }
 
-    /// The lightest cell joins that which loses least by it, and takes its place.
-    fn join_lightest(&mut self) {
-        let lightest = self.cells.iter().enumerate().min_by(|(_, a), (_, b)| a.cell.weight.total_cmp(&b.cell.weight));
-        let Some((lightest, _)) = lightest else { return };
-        let lightest = self.cells.remove(lightest).cell;
-        let loss = |placed: &Placed| placed.cell.loss(&lightest);
-        if let Some(nearest) = self.cells.iter_mut().min_by(|a, b| loss(a).total_cmp(&loss(b))) {
-            nearest.cell.add(lightest);
+    /// The lightest cells join those that lose least by it, and take their places, until there are at most `most`.
+    fn join_lightest(&mut self, most: usize) {
+        while self.cells.len() > most.max(1) {
+            let lightest =
+                self.cells.iter().enumerate().min_by(|(_, a), (_, b)| a.cell.weight.total_cmp(&b.cell.weight));
+            let Some((lightest, _)) = lightest else { return };
+            let lightest = self.cells.remove(lightest);
+            let loss = |placed: &Placed| placed.loss(&lightest);
+            if let Some(nearest) = self.cells.iter_mut().min_by(|a, b| loss(a).total_cmp(&loss(b))) {
+                nearest.cell.add(lightest.cell);
+            }
         }
     }
 
@@ -200,7 +214,7 @@ impl Histogram {
     fn is_sound(&self, max_cells: usize) -> bool {
         let sound = |cell: &Cell| {
             let within = |sum: f64| is_count(sum) && sum <= cell.weight * MAX_TOKENS * 1.001;
-            is_count(cell.weight) && cell.weight > 0.0 && within(cell.input) && within(cell.output)
+            is_count(cell.weight) && cell.weight > LEAST_WEIGHT && within(cell.input) && within(cell.output)
         };
         self.cells.len() <= max_cells
             && is_count(self.squares)

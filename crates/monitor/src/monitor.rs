@@ -1,6 +1,6 @@
 //! From batches to the load: what is believed, what is new, and what comes of it. Knows no source.
 
-use crate::batch::{Batch, MAX_RATE, MAX_SPAN_SECONDS, MAX_TIME, Size, is_count};
+use crate::batch::{Batch, MAX_RATE, MAX_SPAN_SECONDS, MAX_TIME, Size, is_count, owed};
 use crate::bins::{Bin, TOUCH};
 use crate::load::{Load, SizeRate};
 use crate::mix::Rules;
@@ -137,7 +137,7 @@ impl Monitor {
 
     /// What arrived: as told, or what was finished and what is unfinished more than before. `None` if nothing says it.
     fn arrivals(&mut self, batch: &Batch) -> Option<f64> {
-        let owed = std::mem::take(&mut self.memory.owed);
+        let before_owed = std::mem::take(&mut self.memory.owed);
         if batch.arrivals.is_some() {
             return batch.arrivals;
         }
@@ -147,13 +147,13 @@ impl Monitor {
         let before = before.and_then(|backlog| backlog.pending);
         match (before, batch.pending) {
             (Some(before), Some(now)) => {
-                let arrived = done + now - before - owed;
-                self.memory.owed = (-arrived).max(0.0);
+                let arrived = done + now - before - before_owed;
+                self.memory.owed = owed(arrived, done);
                 Some(arrived.clamp(0.0, MAX_RATE * batch.seconds()))
             }
             // Nothing was finished and nothing is left: nothing came.
             (None, Some(0.0)) => Some(done),
-            _ => (!batch.sizes.is_empty()).then_some(done),
+            _ => known(&batch.sizes).next().map(|_| done),
         }
     }
 

@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::type_complexity, reason = "helpers and tables of tests")]
 
+mod common;
+
+use common::{Stream, cost, demand};
 use proptest::prelude::*;
-use request_monitor::Size;
 use request_monitor::aibrix::{
     Check, Merge, Rounding, TRUNCATED, Trace, Warning, index, key, key_of_writer, parse_key, parse_key_with_writer,
     prefix, tokens,
 };
+use request_monitor::{Monitor, Settings, Size};
 
 /// Text, arrivals, pending, queued, and sizes as (input, output, count) in the order of their indexes.
 const VERSIONS: [(&str, Option<f64>, Option<f64>, Option<f64>, &[(f64, f64, f64)]); 4] = [
@@ -226,6 +229,33 @@ fn completions_far_from_what_can_be_are_warned_of() {
     let mut check = Check::default();
     for at in [10, 30, 50, 70, 90] {
         assert_eq!(check.see(at, &trace(10, at, 10)), None);
+    }
+}
+
+#[test]
+fn traces_of_either_writer_give_the_demand_within_a_few_per_cent() {
+    for rounding in [Rounding::Nearest, Rounding::Truncated] {
+        let (mut stream, mut monitor) = (Stream::new(11), Monitor::new(Settings::default()));
+        // 274 tokens are at an index that AIBrix's writer never writes.
+        let mix = [(0.7, Size { input: 274.0, output: 128.0 }), (0.3, Size { input: 1448.0, output: 23.0 })];
+        let truth = 10.0 * mix.iter().map(|(share, size)| share * cost(size.input, size.output)).sum::<f64>();
+        let mut off = Vec::new();
+        for tick in 1..=180_u32 {
+            let sent = stream.batch(10.0, 10.0, &mix);
+            let mut trace = Trace { total: Some(sent.sizes.len() as u64), ..Trace::new() };
+            for (size, _) in &sent.sizes {
+                let place = (index(size.input, 10, rounding), index(size.output, 10, rounding));
+                *trace.buckets.entry(place).or_default() += 1;
+            }
+            let read = Trace::parse(&trace.write()).unwrap();
+            monitor.add(&read.batch(f64::from(tick) * 10.0));
+            if tick > 12 {
+                off.push(demand(&monitor.load(f64::from(tick) * 10.0)) / truth - 1.0);
+            }
+        }
+        let mean = off.iter().sum::<f64>() / off.len() as f64;
+        assert!(mean.abs() < 0.04, "{rounding:?}: {mean}");
+        assert!(off.iter().all(|off| (off - mean).abs() < 0.08), "{rounding:?}: {off:?}");
     }
 }
 

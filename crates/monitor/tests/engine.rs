@@ -6,6 +6,7 @@ mod common;
 
 use common::{BIMODAL, Stream, cost, demand};
 use promtext::{Bucket, Histogram};
+use proptest::prelude::*;
 use request_monitor::engine::{PageError, Reading, Replicas, lengths};
 use request_monitor::{Batch, Monitor, Settings, Size};
 use std::fmt::Write;
@@ -338,4 +339,71 @@ fn engines_pages_alone_tell_rate_and_tokens_and_nearly_the_demand() {
     let truth = 10.0 * BIMODAL.iter().map(|(share, size)| share * cost(size.input, size.output)).sum::<f64>();
     let off = demand(&load) / truth - 1.0;
     assert!(off.abs() < 0.1, "{off}");
+}
+
+fn reading() -> impl Strategy<Value = Reading> {
+    let value = || {
+        prop_oneof![
+            2 => Just(None),
+            6 => (0.0..1e5_f64).prop_map(Some),
+            1 => any::<f64>().prop_map(Some),
+            1 => prop::sample::select(vec![f64::NAN, f64::INFINITY, -1.0, 1e300]).prop_map(Some),
+        ]
+    };
+    let histogram = || {
+        let buckets = prop::collection::vec((-10.0..1e6_f64, 0.0..1e5_f64), 0..80);
+        prop::option::of((buckets, value(), value())).prop_map(|parts| {
+            parts.map(|(buckets, sum, count)| {
+                let bucket = |(upper, cumulative)| Bucket { upper, cumulative };
+                let infinite = Bucket { upper: f64::INFINITY, cumulative: 2e5 };
+                Histogram::new(buckets.into_iter().map(bucket).chain([infinite]).collect(), sum, count)
+            })
+        })
+    };
+    let counts = (value(), value(), value(), value(), value(), value(), value());
+    (counts, histogram(), histogram()).prop_map(|(counts, inputs, outputs)| {
+        let (arrived, completed, running, waiting, input_tokens, output_tokens, started) = counts;
+        Reading { arrived, completed, running, waiting, inputs, outputs, input_tokens, output_tokens, started }
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_readings_give_sound_batches(readings in prop::collection::vec((0..4_usize, reading(), 0.1..20.0_f64), 1..40)) {
+        let (mut replicas, mut monitor, mut now) = (Replicas::default(), Monitor::new(Settings::default()), 0.0);
+        for (replica, reading, seconds) in readings {
+            now += seconds;
+            replicas.reading(["a", "b", "c", "d"][replica], reading, now).unwrap();
+            if let Some(batch) = replicas.batch(now) {
+                prop_assert!(batch.arrivals.is_some_and(|arrivals| arrivals.is_finite() && arrivals >= 0.0), "{batch:?}");
+                for (size, count) in &batch.sizes {
+                    prop_assert!(size.input >= 0.0 && size.input.is_finite(), "{size:?}");
+                    prop_assert!(size.output >= 0.0 && size.output.is_finite(), "{size:?}");
+                    prop_assert!(count.is_finite() && *count >= 0.0);
+                }
+                monitor.add(&batch);
+            }
+        }
+        prop_assert!(monitor.load(now).rate.is_finite());
+    }
+
+    #[test]
+    fn any_page_is_read_or_refused(page in prop::collection::vec(any::<u8>(), 0..400), lines in "(vllm:request_success_total [0-9eE.-]{0,6}\n|vllm:request_prompt_tokens_(bucket|sum|count)(\\{le=\"[0-9In+f.]{1,4}\"\\})? [0-9e.-]{1,5}\n){0,12}") {
+        let _ = Reading::of(&page, None, &std::collections::BTreeMap::new());
+        let _ = Reading::of(lines.as_bytes(), None, &std::collections::BTreeMap::new());
+    }
+
+    #[test]
+    fn lengths_keep_the_sum_of_any_histogram(
+        values in prop::collection::vec(0..5000_u32, 1..60), bounds in prop::collection::btree_set(1..6000_u32, 1..15),
+    ) {
+        let upper = bounds.into_iter().map(f64::from).chain([f64::INFINITY]);
+        let count = |upper: f64| values.iter().filter(|value| f64::from(**value) <= upper).count() as f64;
+        let buckets = upper.map(|upper| Bucket { upper, cumulative: count(upper) }).collect();
+        let sum: f64 = values.iter().copied().map(f64::from).sum();
+        let found = lengths(&Histogram::new(buckets, Some(sum), Some(values.len() as f64)));
+        let read: f64 = found.iter().map(|(length, count)| length * count).sum();
+        prop_assert!((read - sum).abs() <= 1e-6 * sum.max(1.0), "{read} is not {sum}");
+        prop_assert!((found.iter().map(|(_, count)| count).sum::<f64>() - values.len() as f64).abs() < 1e-9);
+    }
 }

@@ -13,4 +13,4 @@ pub use bucket::{Rounding, TRUNCATED, index, tokens};
 pub use check::{Check, Warning};
 pub use key::{Key, MAX_WRITER_LENGTH, key, key_of_writer, parse_key, parse_key_with_writer, prefix};
 pub use merge::{MAX_WRITERS, Merge};
-pub use trace::{INTERVAL_SECONDS, MAX_TEXT_BYTES, PRECISION, Trace, TraceError, VERSION};
+pub use trace::{INTERVAL_SECONDS, MAX_TEXT_BYTES, PRECISION, Trace, TraceError, VERSION, missing};

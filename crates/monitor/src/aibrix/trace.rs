@@ -11,7 +11,7 @@ pub const VERSION: u32 = 4;
 pub const INTERVAL_SECONDS: u32 = 10;
 /// Buckets per octave that are written.
 pub const PRECISION: u32 = 10;
-/// Longest text that is read. All buckets there can be take a tenth of it.
+/// Longest text that is read, in bytes. All 241 × 241 buckets that AIBrix's precision has take a fifth of it.
 pub const MAX_TEXT_BYTES: usize = 4 << 20;
 /// The highest count that is read: whole as `f64`.
 const MAX_COUNT: u64 = 1 << 52;
@@ -182,6 +182,14 @@ impl Trace {
             queued: number(self.queued),
         }
     }
+}
+
+/// What a missing key tells where Redis answered and knows the model's earlier keys: nothing arrived. AIBrix writes no
+/// trace for an interval without requests. A gateway that is gone writes none either, so do not say this for ever: of a model whose last trace
+/// had pending requests, and once its keys have all expired (ten minutes), a missing key is silence.
+#[must_use]
+pub fn missing(at: f64, interval_seconds: u32) -> Batch {
+    Batch { arrivals: Some(0.0), ..Batch::new(at - f64::from(interval_seconds.max(1)), at) }
 }
 
 fn buckets(object: &Map<String, Value>) -> Result<BTreeMap<(u32, u32), u64>, TraceError> {

@@ -1,5 +1,6 @@
 //! What one page says of requests. Knows no other page.
 
+use crate::batch::is_count;
 use autoscaler_metrics::{Absent, Engine, Memory, MetricQuery, Statistic};
 use promtext::{Histogram, Page, PageTooLarge, Selection};
 use std::collections::BTreeMap;
@@ -127,6 +128,22 @@ impl Reading {
             return Err(PageError::NoRequests { engine });
         }
         Ok(reading)
+    }
+
+    /// The same without what is no count: NaN, infinite, negative.
+    #[must_use]
+    pub(super) fn sound(self) -> Self {
+        let count = |value: Option<f64>| value.filter(|value| is_count(*value));
+        Self {
+            arrived: count(self.arrived),
+            completed: count(self.completed),
+            running: count(self.running),
+            waiting: count(self.waiting),
+            input_tokens: count(self.input_tokens),
+            output_tokens: count(self.output_tokens),
+            started: count(self.started),
+            ..self
+        }
     }
 
     /// Requests that run or wait; nothing where the engine tells neither.

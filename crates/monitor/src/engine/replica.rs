@@ -2,7 +2,7 @@
 
 use super::joint::{joint, lengths};
 use super::reading::Reading;
-use crate::batch::{MAX_RATE, Size};
+use crate::batch::{MAX_RATE, Size, owed};
 use promtext::Histogram;
 
 /// Most sizes that wait to be told; beyond it they are told as their mean.
@@ -33,8 +33,10 @@ impl Replica {
     /// A replica that is seen for the first time. What it did before is not known to be new, unless it began since `told`,
     /// the end of the last batch: by its own word, or as it has finished nothing yet while others were told of before.
     pub(super) fn new(reading: Reading, at: f64, told: Option<f64>) -> Self {
-        let began_since = told.is_some_and(|told| {
-            reading.completed == Some(0.0) || reading.started.is_some_and(|started| told < started && started <= at)
+        let began_since = told.is_some_and(|told| match reading.started.filter(|started| *started <= at) {
+            Some(started) => told < started,
+            // Of a caller whose clock does not count Unix seconds, starts lie in the future.
+            None => reading.completed == Some(0.0),
         });
         let news = if began_since { since_start(&reading) } else { News::default() };
         Self { at, last: reading, news: told.map(|_| news), rate: 0.0, lent: 0.0, owed: 0.0 }
@@ -44,7 +46,7 @@ impl Replica {
     pub(super) fn read(&mut self, reading: Reading, at: f64) {
         let seconds = at - self.at;
         let mut news = match growth(&self.last, &reading) {
-            Some(growth) => self.grown(&reading, &growth, seconds),
+            Some(growth) => self.grown(&reading, &growth),
             // It began anew. All that it counts is new if it says so itself; else the traffic is taken to have gone on.
             None if reading.started.is_some_and(|started| self.at < started && started <= at) => {
                 self.owed = 0.0;
@@ -70,12 +72,11 @@ impl Replica {
         }
     }
 
-    fn grown(&mut self, reading: &Reading, growth: &Reading, seconds: f64) -> News {
+    fn grown(&mut self, reading: &Reading, growth: &Reading) -> News {
         let done = growth.completed.unwrap_or(0.0);
         let unfinished = || Some(reading.unfinished()? - self.last.unfinished()?);
         let arrivals = growth.arrived.unwrap_or_else(|| done + unfinished().unwrap_or(0.0)) - self.owed;
-        // Counters and gauges are not read at one instant. Once only: what was dropped uncounted must not be owed for ever.
-        self.owed = (-arrivals).clamp(0.0, MAX_RATE * seconds);
+        self.owed = owed(arrivals, done);
         News { arrivals: arrivals.max(0.0), sizes: sizes(growth) }
     }
 

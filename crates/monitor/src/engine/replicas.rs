@@ -38,6 +38,7 @@ impl Replicas {
         if !at.is_finite() {
             return Err(PageError::NotNewer);
         }
+        let reading = reading.sound();
         if let Some(known) = self.by_name.get_mut(replica) {
             if at <= known.at {
                 return Err(PageError::NotNewer);
