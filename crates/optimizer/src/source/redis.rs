@@ -10,7 +10,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, Pipeline};
 use std::time::Duration;
 use tokio::sync::Mutex;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// To connect, and for an answer.
 const DEADLINE: Duration = Duration::from_secs(3);
@@ -23,7 +23,14 @@ const MAX_KEYS: usize = 400;
 #[derive(Debug)]
 pub(crate) struct Redis {
     client: Client,
-    connection: Mutex<Option<MultiplexedConnection>>,
+    connection: Mutex<Link>,
+}
+
+/// The connection, or when it was found that none can be had.
+#[derive(Debug, Default)]
+struct Link {
+    up: Option<MultiplexedConnection>,
+    silent_since: Option<Instant>,
 }
 
 impl Redis {
@@ -83,21 +90,27 @@ impl Redis {
 
     /// The connection, made anew where there is none. All models share it; one at a time connects.
     async fn connected(&self) -> Result<MultiplexedConnection, String> {
-        let mut connection = self.connection.lock().await;
-        if let Some(connection) = &*connection {
+        let mut link = self.connection.lock().await;
+        if let Some(connection) = &link.up {
             return Ok(connection.clone());
+        }
+        let silent = || format!("no connection within {} s", DEADLINE.as_secs());
+        // Else each of many models would wait out a host that does not answer, one after the other.
+        if link.silent_since.is_some_and(|since| since.elapsed() < DEADLINE) {
+            return Err(silent());
         }
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(Some(DEADLINE)).set_response_timeout(Some(DEADLINE));
         let made = timeout(DEADLINE, self.client.get_multiplexed_async_connection_with_config(&config)).await;
-        let made = made.map_err(|_| format!("no connection within {} s", DEADLINE.as_secs()))?;
-        let made = made.map_err(|error| format!("cannot connect: {error}"))?;
-        *connection = Some(made.clone());
+        let timed_out = made.as_ref().map_or(true, |made| made.as_ref().is_err_and(redis::RedisError::is_timeout));
+        link.silent_since = timed_out.then(Instant::now);
+        let made = made.map_err(|_| silent())?.map_err(|error| format!("cannot connect: {error}"))?;
+        link.up = Some(made.clone());
         Ok(made)
     }
 
     async fn drop_connection(&self) {
-        *self.connection.lock().await = None;
+        self.connection.lock().await.up = None;
     }
 }
 
