@@ -339,6 +339,18 @@ mod tests {
     }
 
     #[test]
+    fn a_size_beyond_the_profile_says_so() {
+        let mut question = question(5.0);
+        assert!(!plan(&question).sizes[0].why.contains("in proportion"));
+        question.load.sizes[0].input = 256.0;
+        question.load.sizes[0].output = 64.0;
+        question.profiles = Profiles::default();
+        let text = json!({"gpu": "small", "cost": 1.0, "tputs": [[8.0]], "indexes": [[64], [128]], "created": 1});
+        question.profiles.offer(&text.to_string(), "test").unwrap();
+        assert!(plan(&question).sizes[0].why.contains("in proportion"));
+    }
+
+    #[test]
     fn where_no_size_can_be_served_what_there_is_is_held() {
         let mut question = question(5.0);
         question.load.sizes = vec![SizeRate { input: 2048.0, output: 512.0, rate: 5.0 }];

@@ -54,7 +54,11 @@ fn size(question: &Question, problem: &Problem, answer: &Answer, at: usize) -> S
     let price = |share: &Share| choices.iter().find(|one| one.deployment == share.deployment).and_then(|one| one.price);
     let (input, output) = (load.input.unwrap_or(0.0), load.output.unwrap_or(0.0));
     let marginal = served.iter().filter_map(price).reduce(f64::max);
-    let why = if unserved > 0.0 { lacking(question, load) } else { because(answer, &choices, &served) };
+    let why = if unserved > 0.0 {
+        lacking(question, load)
+    } else {
+        because(answer, &choices, &served) + beyond(question, &served, input, output)
+    };
     SizePlan {
         input,
         output,
@@ -115,6 +119,16 @@ fn because(answer: &Answer, choices: &[Choice], served: &[Share]) -> String {
         [best, ..] => format!("room on replicas that run anyway; {} is cheaper where it is full", best.deployment),
         [] => String::new(),
     }
+}
+
+/// Says that a capacity was not measured at such a size.
+fn beyond(question: &Question, served: &[Share], input: f64, output: f64) -> &'static str {
+    let outside = |share: &Share| {
+        let known = question.deployments.get(&share.deployment).and_then(|one| question.profiles.of(one));
+        let last = |axis: &[f64]| axis.last().copied().unwrap_or(0.0);
+        known.is_some_and(|known| output > last(&known.profile.indexes[0]) || input > last(&known.profile.indexes[1]))
+    };
+    if served.iter().any(outside) { "; larger than the profile's sizes, and reckoned in proportion" } else { "" }
 }
 
 /// What would move a size to the next type.

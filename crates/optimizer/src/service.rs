@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
+use tracing::Instrument;
 
 /// Where the time is from: seconds since the Unix epoch.
 pub type Clock = Arc<dyn Fn() -> f64 + Send + Sync>;
@@ -227,7 +228,8 @@ impl Optimizer {
     pub async fn turn(self: &Arc<Self>, name: &str, now: f64) {
         let Some(model) = self.model(name) else { return };
         let (own, turning) = (Arc::clone(self), Arc::clone(&model));
-        let turned = tokio::spawn(async move { own.turn_of(&turning, now).await }).await;
+        let span = tracing::info_span!("turn", model = name);
+        let turned = tokio::spawn(async move { own.turn_of(&turning, now).await }.instrument(span)).await;
         if let Err(error) = turned
             && error.is_panic()
         {
