@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Compare(Box<command::compare::CompareArgs>),
     /// Find the cheapest mix of GPU types that carries a load
     Plan(command::plan::PlanArgs),
+    /// Serve the cheapest mix of GPU types for the load as it is, in AIBrix's wire format
+    Optimizer(Box<command::optimizer::OptimizerArgs>),
     /// Feed recorded or hand-written observations to the core and print its decisions
     Decide(command::decide::DecideArgs),
     /// Run a stand-in engine: OpenAI API and vLLM metrics, paced by a model of a real engine

@@ -6,6 +6,7 @@ pub(crate) mod controller;
 pub(crate) mod decide;
 pub(crate) mod engine;
 pub(crate) mod load;
+pub(crate) mod optimizer;
 pub(crate) mod plan;
 pub(crate) mod profile;
 mod scenario;
@@ -30,6 +31,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Simulate(args) => simulate::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Optimizer(args) => optimizer::run(*args),
         Command::Engine(args) => engine::run(args),
         Command::Load(args) => load::run(args),
         Command::Profile(args) => profile::run(&args),
