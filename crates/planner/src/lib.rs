@@ -7,11 +7,21 @@
 //! A greedy answer is found first, so that there always is one. Must not know requests, profiles or clusters.
 
 mod answer;
+mod assemble;
+mod check;
 mod greedy;
+mod limits;
 mod model;
+mod partly;
 mod problem;
 mod profile;
+mod program;
 mod round;
+mod search;
+mod shares;
+mod sliced;
+mod slices;
+mod small;
 mod solve;
 
 pub use answer::{Answer, Route, Status, Unserved};

@@ -1,0 +1,79 @@
+//! The search where sizes go in whole slices: counts in the order of what they come to, each judged; those of which nothing was found
+//! out are judged again, harder, as long as there is time.
+
+use crate::greedy::Draft;
+use crate::limits::Limits;
+use crate::program::{Found, program};
+use crate::search::counts::{Search, Verdict};
+use crate::slices;
+use std::time::Duration;
+
+/// Efforts where nodes are what ends a search: each takes four times as long as the one before.
+const MOST_EFFORT: u32 = 5;
+/// Least time of a part.
+const LEAST: Duration = Duration::from_millis(20);
+
+/// The cheapest draft; the search knows the bound.
+pub(crate) fn find(search: &mut Search<'_>, slices: u32, draft: Option<Draft>, limits: &Limits) -> Option<Draft> {
+    let model = search.model;
+    let mut best = draft;
+    // Most of the time is for what turns out to be hard.
+    let first = limits.part(0.5, LEAST);
+    search.run(&first, &mut |blocks, counts, _| {
+        let (verdict, shares) = slices::judge(model, slices, blocks, counts, 0, &first);
+        if verdict == Verdict::Carries {
+            best = Some(Draft { shares, replicas: counts.to_vec() });
+        }
+        verdict
+    });
+    for effort in 1.. {
+        let over = limits.reached(0) || (limits.nodes.is_some() && effort > MOST_EFFORT);
+        if search.open.iter().all(|(value, _)| search.beaten(*value)) || over {
+            break;
+        }
+        again(search, slices, effort, &mut best, limits);
+    }
+    if !search.ended && !limits.reached(0) {
+        whole(search, &mut best, limits);
+    }
+    best
+}
+
+/// Judges what is open again, cheapest first.
+fn again(search: &mut Search<'_>, slices: u32, effort: u32, best: &mut Option<Draft>, limits: &Limits) {
+    let mut open = std::mem::take(&mut search.open);
+    open.sort_by(|a, b| a.0.total_cmp(&b.0));
+    for (value, counts) in open {
+        if search.beaten(value) {
+            continue;
+        }
+        if limits.reached(0) {
+            search.open.push((value, counts));
+            continue;
+        }
+        let (verdict, shares) = slices::judge(search.model, slices, &mut search.blocks, &counts, effort, limits);
+        match verdict {
+            Verdict::Carries => {
+                *best = Some(Draft { shares, replicas: counts.clone() });
+                search.offer(counts);
+            }
+            Verdict::Unknown => search.open.push((value, counts)),
+            Verdict::Cannot => {}
+        }
+    }
+}
+
+/// The whole problem as one program: where there were too many counts to judge.
+fn whole(search: &mut Search<'_>, best: &mut Option<Draft>, limits: &Limits) {
+    let found = program(search.model, best.as_ref(), limits, None);
+    if let Found::Some { draft, bound, proven } = found {
+        let value = search.model.objective(&draft.replicas);
+        search.settle(if proven { value } else { bound });
+        if search.best.as_ref().is_none_or(|(best, _)| value < *best) {
+            search.offer(draft.replicas.clone());
+            *best = Some(draft);
+        }
+    } else if let Found::Nothing { bound } = found {
+        search.settle(bound);
+    }
+}
