@@ -33,7 +33,7 @@ pub(crate) struct Block {
     places: Vec<Vec<u16>>,
 }
 
-/// A cut: counts must be worth at least 1 at these prices, by the block's types.
+/// Prices of replicas' time, by the block's types, at which the sizes cost at least 1.
 pub(crate) type Prices = Vec<f64>;
 
 /// What counts carry.
@@ -89,9 +89,8 @@ impl Block {
     }
 
     /// Places each size where prices make it cheapest: what that costs in all.
-    fn place(&self, prices: &[f64], loads: &mut [f64], places: &mut Vec<u16>) -> f64 {
+    pub(crate) fn place(&self, prices: &[f64], loads: &mut [f64], mut places: Option<&mut Vec<u16>>) -> f64 {
         loads.fill(0.0);
-        places.clear();
         let mut total = 0.0;
         for needs in self.needs.chunks_exact(self.types.len()) {
             let mut best = (f64::INFINITY, 0);
@@ -104,14 +103,11 @@ impl Block {
             }
             total += best.0;
             loads[best.1] += needs[best.1];
-            places.push(u16::try_from(best.1).unwrap_or(u16::MAX));
+            if let Some(places) = &mut places {
+                places.push(u16::try_from(best.1).unwrap_or(u16::MAX));
+            }
         }
         total
-    }
-
-    /// What sizes cost at least at prices of the block's types.
-    pub(crate) fn worth(&self, prices: &[f64]) -> f64 {
-        self.place(prices, &mut vec![0.0; prices.len()], &mut Vec::new())
     }
 
     /// Counts of the block's types among all.
@@ -123,18 +119,20 @@ impl Block {
     pub(crate) fn carried(&mut self, counts: &[f64]) -> Carried {
         let rhs: Vec<f64> = counts.iter().map(|count| count.max(self.nothing)).collect();
         if self.program.len() > POOL {
-            self.program.forget(POOL / 2);
-            self.places.drain(..self.places.len() - POOL / 2);
+            let drop = ..self.places.len() - POOL / 2;
+            self.program.forget(0..drop.end);
+            self.places.drain(drop);
         }
         self.program.set_rhs(&rhs);
-        let (mut loads, mut places) = (vec![0.0; self.types.len()], Vec::new());
+        let mut loads = vec![0.0; self.types.len()];
         let mut best = Carried { multiple: f64::INFINITY, prices: Vec::new() };
         for _ in 0..MOST_PLACEMENTS {
             let gains = vec![1.0; self.program.len()];
             let end = self.program.maximize(&gains);
             // Prices of nothing leave what a size costs open.
             let prices: Vec<f64> = self.program.prices().iter().map(|price| price.max(1e-300)).collect();
-            let cost = self.place(&prices, &mut loads, &mut places);
+            let mut places = Vec::with_capacity(self.sizes.len());
+            let cost = self.place(&prices, &mut loads, Some(&mut places));
             let multiple = prices.iter().zip(&rhs).map(|(price, count)| price * count).sum::<f64>() / cost;
             if cost > 0.0 && multiple < best.multiple {
                 best = Carried { multiple, prices: prices.iter().map(|price| price / cost).collect() };
@@ -143,7 +141,7 @@ impl Block {
                 break;
             }
             self.program.push(&loads);
-            self.places.push(places.clone());
+            self.places.push(places);
         }
         best
     }

@@ -1,5 +1,5 @@
 //! The search over counts of replicas, the only whole numbers of a problem whose sizes may be divided at will: branch and bound,
-//! cheapest bound first, with cuts that are made where counts turn out not to carry the sizes. A judge may refuse counts that carry
+//! cheapest bound first, each node a linear program. A judge may refuse counts that carry
 //! them only divided: the search then goes on with all counts that are not as few of every type.
 
 use super::block::{Block, ENOUGH};
@@ -11,10 +11,6 @@ use std::collections::BinaryHeap;
 
 /// What is this close to a whole number is one.
 const WHOLE: f64 = 1e-6;
-/// Fractional counts that carry this multiple are not cut off.
-const NEARLY: f64 = 1.0 - 1e-7;
-/// Cuts at one node before it is branched on.
-const MOST_ROUNDS: usize = 200;
 /// Nodes that wait: beyond this the search ends, as at its deadline.
 const MOST_WAITING: usize = 500_000;
 
@@ -80,21 +76,9 @@ impl Eq for Node {}
 impl<'a> Search<'a> {
     pub(crate) fn new(model: &'a Model) -> Self {
         let blocks = Block::all(model);
-        let mut master = Master::new(model);
-        // What all cost where each size is at its cheapest.
-        for block in &blocks {
-            let costs: Vec<f64> = block.types.iter().map(|at| model.types[*at].cost).collect();
-            let worth = block.worth(&costs);
-            if worth > 0.0 {
-                master.cut(&block.types, &costs.iter().map(|cost| cost / worth).collect::<Vec<_>>());
-            }
-        }
-        let root = Node {
-            bound: 0.0,
-            id: 0,
-            low: model.types.iter().map(|one| one.min).collect(),
-            high: model.types.iter().map(|one| one.max).collect(),
-        };
+        let master = Master::new(model, &blocks);
+        let root =
+            Node { bound: 0.0, id: 0, low: model.types.iter().map(|one| one.min).collect(), high: highest(model) };
         Self {
             model,
             blocks,
@@ -127,12 +111,12 @@ impl<'a> Search<'a> {
 
     /// A bound, up to the next value that an objective can have.
     fn raised(&self, bound: f64) -> f64 {
-        if self.step > 0.0 { ((bound - 1e-7) / self.step).ceil() * self.step } else { bound }
+        raised(bound, self.step)
     }
 
     /// Whether nothing with this bound is cheaper than what is known.
     pub(crate) fn beaten(&self, bound: f64) -> bool {
-        self.best.as_ref().is_some_and(|(best, _)| self.raised(bound) >= best - 1e-9 * best.max(1.0))
+        beaten(self.best.as_ref().map(|(best, _)| *best), self.raised(bound))
     }
 
     /// No answer is cheaper than this, as found out elsewhere.
@@ -160,43 +144,25 @@ impl<'a> Search<'a> {
     }
 
     fn visit(&mut self, mut node: Node, judge: &mut Judge<'_>) {
-        let mut rounds = 0;
-        let counts = loop {
-            let Some(relaxed) = self.master.solve(self.model, &node.low, &node.high) else { return };
-            node.bound = node.bound.max(relaxed.bound);
-            if self.beaten(node.bound) {
-                return;
+        let (best, step) = (self.best.as_ref().map(|(best, _)| *best), self.step);
+        let enough = |bound: f64| beaten(best, raised(bound, step));
+        let relaxed = self.master.solve(self.model, &self.blocks, (&node.low, &node.high), &enough);
+        let Some(relaxed) = relaxed else { return };
+        node.bound = node.bound.max(relaxed.bound);
+        if self.beaten(node.bound) {
+            return;
+        }
+        let counts = relaxed.counts;
+        if counts.iter().all(|count| (count - count.round()).abs() <= WHOLE) {
+            let whole: Vec<u32> = counts.iter().map(|count| as_count(count.round())).collect();
+            if self.carries(&whole) && self.model.within(&whole) {
+                return self.judged(node, &whole, judge);
             }
-            rounds += 1;
-            let near = |count: &f64| (count - count.round()).abs() <= WHOLE;
-            let whole = relaxed.counts.iter().all(near);
-            let counts =
-                if whole { relaxed.counts.iter().map(|count| count.round()).collect() } else { relaxed.counts };
-            let cut = self.cut(&counts, if whole { ENOUGH } else { NEARLY });
-            if whole && !cut && self.model.within(&as_counts(&counts)) {
-                return self.judged(node, &as_counts(&counts), judge);
-            }
-            if !cut || rounds > MOST_ROUNDS {
-                break counts;
-            }
-        };
+        }
         if self.nodes.is_power_of_two() {
             self.round_up(&node, &counts, judge);
         }
         self.branch(&node, &counts);
-    }
-
-    /// Cuts counts off that carry less than so much; whether it did.
-    fn cut(&mut self, counts: &[f64], enough: f64) -> bool {
-        let mut cut = false;
-        for block in &mut self.blocks {
-            let carried = block.carried(&block.own(counts));
-            if carried.multiple < enough {
-                self.master.cut(&block.types, &carried.prices);
-                cut = true;
-            }
-        }
-        cut
     }
 
     /// Whether whole counts carry the sizes where these may be divided at will.
@@ -274,11 +240,26 @@ impl<'a> Search<'a> {
     }
 }
 
+fn raised(bound: f64, step: f64) -> f64 {
+    if step > 0.0 { ((bound - 1e-7) / step).ceil() * step } else { bound }
+}
+
+fn beaten(best: Option<f64>, bound: f64) -> bool {
+    best.is_some_and(|best| bound >= best - 1e-9 * best.max(1.0))
+}
+
+/// Of each type no more than all its sizes need, or than there are where a change costs: the least that its maximum may be.
+fn highest(model: &Model) -> Vec<u32> {
+    let most = |(at, one): (usize, &crate::model::Type)| {
+        let all: f64 = model.sizes.iter().filter_map(|size| size.needs[at]).sum();
+        let kept = if model.change_cost > 0.0 { one.current.unwrap_or(0) } else { 0 };
+        // One more than whole, for what rounding makes of it.
+        as_count(all.ceil() + 1.0).max(kept).max(one.min).min(one.max)
+    };
+    model.types.iter().enumerate().map(most).collect()
+}
+
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast saturates")]
 fn as_count(count: f64) -> u32 {
     count.max(0.0) as u32
-}
-
-fn as_counts(counts: &[f64]) -> Vec<u32> {
-    counts.iter().map(|count| as_count(*count)).collect()
 }

@@ -69,11 +69,15 @@ impl Columns {
         self.refresh();
     }
 
-    /// Keeps the last columns alone.
-    pub(crate) fn forget(&mut self, keep: usize) {
-        let drop = self.len().saturating_sub(keep);
-        self.columns.drain(..drop * self.rows);
+    /// Drops columns and begins again.
+    pub(crate) fn forget(&mut self, columns: std::ops::Range<usize>) {
+        self.columns.drain(columns.start * self.rows..columns.end * self.rows);
         self.restart();
+    }
+
+    /// Takes the last column back, which must not have been used.
+    pub(crate) fn pop(&mut self) {
+        self.columns.truncate(self.columns.len() - self.rows);
     }
 
     /// What a row's right-hand side is worth at the margin, after [`Columns::maximize`].
