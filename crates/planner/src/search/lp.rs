@@ -3,6 +3,8 @@
 
 /// What rounding makes of nothing.
 const TINY: f64 = 1e-11;
+/// What rounding makes of a level of nothing.
+const NEGATIVE: f64 = 1e-9;
 /// A column enters only where it gains this share of the largest gain.
 const WORTH: f64 = 1e-10;
 /// The inverse is computed anew after so many pivots, so that rounding does not add up.
@@ -91,12 +93,11 @@ impl Columns {
         columns.map(|(at, value)| (at - self.rows, *value))
     }
 
-    pub(crate) fn value(&self, gains: &[f64]) -> f64 {
-        self.levels().map(|(at, level)| gains[at] * level).sum()
-    }
-
     pub(crate) fn maximize(&mut self, gains: &[f64]) -> End {
         let worth = WORTH * gains.iter().fold(1.0_f64, |most, gain| most.max(gain.abs()));
+        if !self.repair(gains, worth) {
+            self.restart();
+        }
         let mut still = 0;
         for _ in 0..MOST_PIVOTS {
             self.price(gains);
@@ -107,6 +108,60 @@ impl Columns {
             self.pivot(entering, leaving, &direction, step);
         }
         End::GaveUp
+    }
+
+    /// Makes a basis feasible that another right-hand side left best but infeasible (the dual simplex method); false where that
+    /// does not succeed soon.
+    fn repair(&mut self, gains: &[f64], worth: f64) -> bool {
+        for _ in 0..4 * self.rows {
+            let Some(leaving) = (0..self.rows).min_by(|a, b| self.values[*a].total_cmp(&self.values[*b])) else {
+                return true;
+            };
+            if self.values[leaving] >= -NEGATIVE {
+                return true;
+            }
+            self.price(gains);
+            let Some(entering) = self.returning(leaving, gains, worth) else { return false };
+            let direction = self.direction(entering);
+            let step = self.values[leaving] / direction[leaving];
+            self.pivot(entering, leaving, &direction, step);
+        }
+        false
+    }
+
+    /// The column that may take the place of one below 0 at the least loss.
+    fn returning(&self, leaving: usize, gains: &[f64], worth: f64) -> Option<usize> {
+        let row = &self.inverse[leaving * self.rows..(leaving + 1) * self.rows];
+        let mut best: Option<(f64, f64, usize)> = None;
+        let mut weigh = |at: usize, way: f64, loss: f64| {
+            if way < -1e-9 {
+                let ratio = loss.max(0.0) / -way;
+                let better = best.is_none_or(|(least, steepest, _)| {
+                    ratio < least - TINY || (ratio <= least + TINY && way < steepest)
+                });
+                if better {
+                    best = Some((ratio, way, at));
+                }
+            }
+        };
+        for (at, (way, price)) in row.iter().zip(&self.prices).enumerate() {
+            if *price < -worth {
+                return None;
+            }
+            weigh(at, *way, *price);
+        }
+        for (at, (column, gain)) in self.columns.chunks_exact(self.rows.max(1)).zip(gains).enumerate() {
+            let (mut way, mut paid) = (0.0, 0.0);
+            for ((own, part), price) in column.iter().zip(row).zip(&self.prices) {
+                way += own * part;
+                paid += own * price;
+            }
+            if paid - gain < -worth {
+                return None;
+            }
+            weigh(at + self.rows, way, paid - gain);
+        }
+        best.map(|(.., at)| at)
     }
 
     fn price(&mut self, gains: &[f64]) {
@@ -188,7 +243,7 @@ impl Columns {
         }
     }
 
-    /// Computes inverse and values from the basis; begins again where that is no longer feasible.
+    /// Computes inverse and values from the basis; begins again where it is none.
     fn refresh(&mut self) {
         let rows = self.rows;
         let mut wide = vec![0.0; rows * 2 * rows];
@@ -206,9 +261,6 @@ impl Columns {
             let own = &wide[row * 2 * rows + rows..(row + 1) * 2 * rows];
             self.inverse[row * rows..(row + 1) * rows].copy_from_slice(own);
             self.values[row] = own.iter().zip(&self.rhs).map(|(a, b)| a * b).sum();
-        }
-        if self.values.iter().any(|value| *value < -1e-9) {
-            self.restart();
         }
     }
 
