@@ -95,7 +95,7 @@ impl Columns {
 
     pub(crate) fn maximize(&mut self, gains: &[f64]) -> End {
         let worth = WORTH * gains.iter().fold(1.0_f64, |most, gain| most.max(gain.abs()));
-        if !self.repair(gains, worth) {
+        if !self.repair(gains) {
             self.restart();
         }
         let mut still = 0;
@@ -112,7 +112,7 @@ impl Columns {
 
     /// Makes a basis feasible that another right-hand side left best but infeasible (the dual simplex method); false where that
     /// does not succeed soon.
-    fn repair(&mut self, gains: &[f64], worth: f64) -> bool {
+    fn repair(&mut self, gains: &[f64]) -> bool {
         for _ in 0..4 * self.rows {
             let Some(leaving) = (0..self.rows).min_by(|a, b| self.values[*a].total_cmp(&self.values[*b])) else {
                 return true;
@@ -121,7 +121,7 @@ impl Columns {
                 return true;
             }
             self.price(gains);
-            let Some(entering) = self.returning(leaving, gains, worth) else { return false };
+            let Some(entering) = self.returning(leaving, gains) else { return false };
             let direction = self.direction(entering);
             let step = self.values[leaving] / direction[leaving];
             self.pivot(entering, leaving, &direction, step);
@@ -129,8 +129,8 @@ impl Columns {
         false
     }
 
-    /// The column that may take the place of one below 0 at the least loss.
-    fn returning(&self, leaving: usize, gains: &[f64], worth: f64) -> Option<usize> {
+    /// The column that may take the place of one below 0 at the least loss; one that gains counts as one that loses nothing.
+    fn returning(&self, leaving: usize, gains: &[f64]) -> Option<usize> {
         let row = &self.inverse[leaving * self.rows..(leaving + 1) * self.rows];
         let mut best: Option<(f64, f64, usize)> = None;
         let mut weigh = |at: usize, way: f64, loss: f64| {
@@ -145,9 +145,6 @@ impl Columns {
             }
         };
         for (at, (way, price)) in row.iter().zip(&self.prices).enumerate() {
-            if *price < -worth {
-                return None;
-            }
             weigh(at, *way, *price);
         }
         for (at, (column, gain)) in self.columns.chunks_exact(self.rows.max(1)).zip(gains).enumerate() {
@@ -155,9 +152,6 @@ impl Columns {
             for ((own, part), price) in column.iter().zip(row).zip(&self.prices) {
                 way += own * part;
                 paid += own * price;
-            }
-            if paid - gain < -worth {
-                return None;
             }
             weigh(at + self.rows, way, paid - gain);
         }
