@@ -123,7 +123,7 @@ impl<'a> State<'a> {
     }
 
     /// So many moves and swaps at random, uphill less and less; true as soon as nothing is overloaded.
-    pub(crate) fn anneal(&mut self, random: &mut ChaCha8Rng, moves: u32) -> bool {
+    pub(crate) fn anneal(&mut self, random: &mut ChaCha8Rng, moves: u32, stop: &dyn Fn() -> bool) -> bool {
         if self.free.is_empty() {
             return self.fits();
         }
@@ -135,6 +135,9 @@ impl<'a> State<'a> {
         let total = |state: &Self| (0..state.kinds).map(|kind| state.over(kind, 0.0)).sum::<f64>();
         let mut now = total(self);
         for step in 0..moves {
+            if step % 16_384 == 0 && stop() {
+                return false;
+            }
             if now <= 1e-15 {
                 now = total(self);
                 if now <= 1e-15 && self.fits() {

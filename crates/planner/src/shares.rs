@@ -14,17 +14,23 @@ pub(crate) fn of(model: &Model, blocks: &mut [Block], counts: &[u32]) -> Vec<Vec
     let mut shares = vec![vec![0.0; model.types.len()]; model.sizes.len()];
     for block in blocks.iter_mut().filter(|block| block.whole) {
         let own = block.own(&counts);
-        let multiple = block.carried(&own).multiple.max(1.0);
-        let mut mixed = block.shares();
-        let most: Vec<f64> = own.iter().map(|count| count / multiple).collect();
-        gather(block, &mut mixed, &most);
-        for (size, parts) in block.sizes.iter().zip(mixed) {
+        let multiple = block.carried(&own).multiple;
+        let few = few(block, &own, multiple);
+        for (size, parts) in block.sizes.iter().zip(few) {
             for (at, part) in block.types.iter().zip(parts) {
                 shares[*size][*at] = part;
             }
         }
     }
     shares
+}
+
+/// Shares of a block by its sizes and types, after it was asked whether it is carried.
+pub(crate) fn few(block: &Block, counts: &[f64], multiple: f64) -> Vec<Vec<f64>> {
+    let mut mixed = block.shares();
+    let most: Vec<f64> = counts.iter().map(|count| count / multiple.max(1.0)).collect();
+    gather(block, &mut mixed, &most);
+    mixed
 }
 
 /// Divides fewer sizes: a vertex of what shares there may be of those that are divided, of which no more are than there are types.

@@ -10,6 +10,9 @@ use std::time::Duration;
 
 /// Efforts where nodes are what ends a search: each takes four times as long as the one before.
 const MOST_EFFORT: u32 = 5;
+/// Parts of the time that is left: for counts judged lightly, and for the whole problem as one program.
+const FIRST: f64 = 0.05;
+const WHOLE: f64 = 0.55;
 /// Least time of a part.
 const LEAST: Duration = Duration::from_millis(20);
 
@@ -18,7 +21,7 @@ pub(crate) fn find(search: &mut Search<'_>, slices: u32, draft: Option<Draft>, l
     let model = search.model;
     let mut best = draft;
     // Most of the time is for what turns out to be hard.
-    let first = limits.part(0.5, LEAST);
+    let first = limits.part(FIRST, LEAST);
     search.run(&first, &mut |blocks, counts, _| {
         let (verdict, shares) = slices::judge(model, slices, blocks, counts, 0, &first);
         if verdict == Verdict::Carries {
@@ -26,15 +29,19 @@ pub(crate) fn find(search: &mut Search<'_>, slices: u32, draft: Option<Draft>, l
         }
         verdict
     });
+    let closed = |search: &Search<'_>| search.beaten(search.bound());
+    if !closed(search) && !limits.reached(0) {
+        whole(search, &mut best, &limits.part(WHOLE, LEAST));
+    }
     for effort in 1.. {
+        if closed(search) {
+            break;
+        }
         let over = limits.reached(0) || (limits.nodes.is_some() && effort > MOST_EFFORT);
         if search.open.iter().all(|(value, _)| search.beaten(*value)) || over {
             break;
         }
         again(search, slices, effort, &mut best, limits);
-    }
-    if !search.ended && !limits.reached(0) {
-        whole(search, &mut best, limits);
     }
     best
 }
@@ -68,11 +75,12 @@ fn whole(search: &mut Search<'_>, best: &mut Option<Draft>, limits: &Limits) {
     let found = program(search.model, best.as_ref(), limits, None);
     if let Found::Some { draft, bound, proven } = found {
         let value = search.model.objective(&draft.replicas);
-        search.settle(if proven { value } else { bound });
-        if search.best.as_ref().is_none_or(|(best, _)| value < *best) {
+        // Only what is better by more than rounding takes the place of what was checked exactly.
+        if search.best.as_ref().is_none_or(|(best, _)| value < *best - 1e-9) {
             search.offer(draft.replicas.clone());
             *best = Some(draft);
         }
+        search.settle(if proven { value } else { bound });
     } else if let Found::Nothing { bound } = found {
         search.settle(bound);
     }

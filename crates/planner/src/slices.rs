@@ -7,6 +7,7 @@ use crate::model::Model;
 use crate::round::{Puzzle, State, seeded};
 use crate::search::block::{Block, ENOUGH};
 use crate::search::counts::Verdict;
+use crate::shares;
 use microlp::{ComparisonOp, OptimizationDirection, SolveOptions, Variable};
 use std::time::Duration;
 
@@ -66,7 +67,7 @@ fn judge_block(
     if carried.multiple < ENOUGH {
         return (Verdict::Cannot, Vec::new());
     }
-    let near = block.shares();
+    let near = shares::few(block, counts, carried.multiple);
     let mut puzzle = Puzzle {
         slices,
         parts: block.needs.iter().map(|need| need / f64::from(slices)).collect(),
@@ -84,7 +85,7 @@ fn judge_block(
     for round in 0..ROUNDS {
         let mut state = State::of(&puzzle, &near);
         let mut random = seeded(round + ROUNDS * u64::from(effort));
-        if state.settle() || state.anneal(&mut random, MOVES * grown) || state.settle() {
+        if state.settle() || state.anneal(&mut random, MOVES * grown, &|| limits.reached(0)) || state.settle() {
             return (Verdict::Carries, state.counts);
         }
         if limits.reached(0) {

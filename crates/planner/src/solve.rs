@@ -37,7 +37,7 @@ fn find(model: &Model, limits: &Limits) -> (Status, Draft, f64) {
     };
     let Some(draft) = found else { return partly(model, limits) };
     let bound = search.bound();
-    let status = if search.ended && search.beaten(bound) { Status::Optimal } else { Status::Feasible };
+    let status = if search.beaten(bound) { Status::Optimal } else { Status::Feasible };
     let bound = bound.max(model.simple_bound().min(model.objective(&draft.replicas)));
     (status, draft, bound)
 }

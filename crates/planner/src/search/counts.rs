@@ -40,8 +40,6 @@ pub(crate) struct Search<'a> {
     nodes: u64,
     /// What was found out elsewhere: no answer is cheaper.
     floor: f64,
-    /// Whether the search has seen everything.
-    pub(crate) ended: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -89,7 +87,6 @@ impl<'a> Search<'a> {
             step: model.step(),
             nodes: 0,
             floor: 0.0,
-            ended: false,
         }
     }
 
@@ -122,7 +119,6 @@ impl<'a> Search<'a> {
     /// No answer is cheaper than this, as found out elsewhere.
     pub(crate) fn settle(&mut self, bound: f64) {
         self.floor = self.floor.max(bound);
-        self.ended |= self.beaten(self.floor);
     }
 
     /// Searches until nothing is left or the limits are reached.
@@ -140,7 +136,6 @@ impl<'a> Search<'a> {
             self.nodes += 1;
             self.visit(node, judge);
         }
-        self.ended = true;
     }
 
     fn visit(&mut self, mut node: Node, judge: &mut Judge<'_>) {
