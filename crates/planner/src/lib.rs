@@ -26,5 +26,5 @@ mod solve;
 
 pub use answer::{Answer, Route, Status, Unserved};
 pub use problem::{Gpu, Load, Problem, ProblemError, Split};
-pub use profile::Profile;
+pub use profile::{Profile, Slos, Unattainable, read_profiles, unattainable};
 pub use solve::solve;

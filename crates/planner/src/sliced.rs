@@ -10,40 +10,47 @@ use std::time::Duration;
 
 /// Efforts where nodes are what ends a search: each takes four times as long as the one before.
 const MOST_EFFORT: u32 = 5;
-/// Parts of the time that is left: for counts judged lightly, and for the whole problem as one program.
+/// Part of the time for counts judged lightly, before all else.
 const FIRST: f64 = 0.05;
-const WHOLE: f64 = 0.55;
+/// Parts of the time that is left for the whole problem as one program: where all cheaper counts have been judged, if in vain, and
+/// where there were too many.
+const SEEN: f64 = 0.4;
+const UNSEEN: f64 = 0.85;
 /// Least time of a part.
 const LEAST: Duration = Duration::from_millis(20);
 
 /// The cheapest draft; the search knows the bound.
 pub(crate) fn find(search: &mut Search<'_>, slices: u32, draft: Option<Draft>, limits: &Limits) -> Option<Draft> {
-    let model = search.model;
     let mut best = draft;
     // Most of the time is for what turns out to be hard.
-    let first = limits.part(FIRST, LEAST);
-    search.run(&first, &mut |blocks, counts, _| {
-        let (verdict, shares) = slices::judge(model, slices, blocks, counts, 0, &first);
-        if verdict == Verdict::Carries {
-            best = Some(Draft { shares, replicas: counts.to_vec() });
-        }
-        verdict
-    });
+    visit(search, slices, &mut best, &limits.part(FIRST, LEAST));
     let closed = |search: &Search<'_>| search.beaten(search.bound());
     if !closed(search) && !limits.reached(0) {
-        whole(search, &mut best, &limits.part(WHOLE, LEAST));
+        let share = if search.seen() { SEEN } else { UNSEEN };
+        whole(search, &mut best, &limits.part(share, LEAST));
     }
     for effort in 1.. {
-        if closed(search) {
-            break;
-        }
         let over = limits.reached(0) || (limits.nodes.is_some() && effort > MOST_EFFORT);
-        if search.open.iter().all(|(value, _)| search.beaten(*value)) || over {
+        if closed(search) || over {
             break;
         }
         again(search, slices, effort, &mut best, limits);
+        // Half of what is left for counts that nobody has looked at yet.
+        visit(search, slices, &mut best, &limits.part(0.5, LEAST));
     }
     best
+}
+
+/// Goes on with the search, each count judged lightly.
+fn visit(search: &mut Search<'_>, slices: u32, best: &mut Option<Draft>, limits: &Limits) {
+    let model = search.model;
+    search.run(limits, &mut |blocks, counts, _| {
+        let (verdict, shares) = slices::judge(model, slices, blocks, counts, 0, limits);
+        if verdict == Verdict::Carries {
+            *best = Some(Draft { shares, replicas: counts.to_vec() });
+        }
+        verdict
+    });
 }
 
 /// Judges what is open again, cheapest first.

@@ -106,6 +106,11 @@ impl<'a> Search<'a> {
         best.min(waiting.min(open).max(self.floor))
     }
 
+    /// Whether no counts are left that nobody has judged.
+    pub(crate) fn seen(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// A bound, up to the next value that an objective can have.
     fn raised(&self, bound: f64) -> f64 {
         raised(bound, self.step)
