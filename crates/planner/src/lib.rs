@@ -9,6 +9,7 @@
 mod answer;
 mod assemble;
 mod check;
+mod explain;
 mod greedy;
 mod limits;
 mod model;
@@ -24,7 +25,8 @@ mod slices;
 mod small;
 mod solve;
 
-pub use answer::{Answer, Route, Status, Unserved};
+pub use answer::{Answer, Next, Reason, Route, Status, Unserved, Why};
+pub use explain::explain;
 pub use problem::{Gpu, Load, Problem, ProblemError, Split};
 pub use profile::{Profile, Slos, Unattainable, read_profiles, unattainable};
 pub use solve::solve;

@@ -9,7 +9,7 @@ use crate::slices;
 use std::time::Duration;
 
 /// Efforts where nodes are what ends a search: each takes four times as long as the one before.
-const MOST_EFFORT: u32 = 5;
+const MOST_EFFORT: u32 = 2;
 /// Part of the time for counts judged lightly, before all else.
 const FIRST: f64 = 0.05;
 /// Parts of the time that is left for the whole problem as one program: where all cheaper counts have been judged, if in vain, and

@@ -21,7 +21,7 @@ pub fn solve(problem: &Problem) -> Result<Answer, ProblemError> {
     let small = small::place(&model, &mut draft);
     // A replica more for them alone was not weighed against anything.
     let status = if small.grew && status == Status::Optimal { Status::Feasible } else { status };
-    Ok(answer(&model, status, &draft, bound, &small, began.elapsed().as_secs_f64()))
+    Ok(answer(problem, &model, status, &draft, bound, &small, began.elapsed().as_secs_f64()))
 }
 
 /// The cheapest draft that was found, how good it is, and what no answer is cheaper than.

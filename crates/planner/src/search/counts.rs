@@ -249,7 +249,7 @@ fn beaten(best: Option<f64>, bound: f64) -> bool {
 }
 
 /// Of each type no more than all its sizes need, or than there are where a change costs: the least that its maximum may be.
-fn highest(model: &Model) -> Vec<u32> {
+pub(crate) fn highest(model: &Model) -> Vec<u32> {
     let most = |(at, one): (usize, &crate::model::Type)| {
         let all: f64 = model.sizes.iter().filter_map(|size| size.needs[at]).sum();
         let kept = if model.change_cost > 0.0 { one.current.unwrap_or(0) } else { 0 };

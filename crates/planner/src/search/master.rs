@@ -261,6 +261,21 @@ impl Master {
         bound
     }
 
+    /// What a replica's time is worth to a block, after [`Master::solve`]; the block's own number of the type.
+    pub(crate) fn price(&self, block: usize, own: usize) -> f64 {
+        self.prices[self.rows.capacity[block] + own]
+    }
+
+    /// What one replica more of a type costs in limits that are used up.
+    pub(crate) fn limited(&self, model: &Model, at: usize) -> f64 {
+        let limits = model.limits.iter().zip(self.rows.limit..);
+        let weight = |(limit, row): (&crate::model::Limit, usize)| {
+            let own = limit.weights.iter().filter(|(other, _)| *other == at);
+            own.map(|(_, weight)| weight * self.prices[row]).sum::<f64>()
+        };
+        limits.map(weight).sum()
+    }
+
     fn served(&self, blocks: usize) -> bool {
         let mut served = vec![0.0; blocks];
         for (column, level) in self.program.levels() {

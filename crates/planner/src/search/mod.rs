@@ -4,3 +4,4 @@ pub(crate) mod block;
 pub(crate) mod counts;
 pub(crate) mod lp;
 mod master;
+pub(crate) mod prices;
