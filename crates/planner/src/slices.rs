@@ -120,6 +120,9 @@ fn narrow(puzzle: &mut Puzzle, prices: &[f64], counts: &[f64]) -> bool {
     allowed >= 0.0
 }
 
+/// Well outside the solver's tolerance.
+const OFF: f64 = 1e-6;
+
 /// The puzzle as a program in whole numbers: settled within so many nodes, or not.
 fn exact(puzzle: &Puzzle, nodes: u64, time: Option<Duration>) -> (Verdict, Vec<u32>) {
     let kinds = puzzle.room.len();
@@ -145,8 +148,6 @@ fn exact(puzzle: &Puzzle, nodes: u64, time: Option<Duration>) -> (Verdict, Vec<u
         }
         program.add_constraint(sum.as_slice(), ComparisonOp::Eq, f64::from(slices));
     }
-    // Well outside the solver's tolerance: what is settled otherwise is settled.
-    const OFF: f64 = 1e-6;
     if rows.iter().zip(&room).any(|(row, room)| row.is_empty() && *room < -OFF) {
         return (Verdict::Cannot, Vec::new());
     }

@@ -25,8 +25,8 @@ pub(crate) enum End {
 pub(crate) struct Columns {
     rows: usize,
     rhs: Vec<f64>,
-    /// One after the other.
-    columns: Vec<f64>,
+    /// Of the columns, one after the other.
+    entries: Vec<f64>,
     /// By row: a number below `rows` is that row's slack, any other a column.
     basis: Vec<usize>,
     inverse: Vec<f64>,
@@ -42,7 +42,7 @@ impl Columns {
         let mut program = Self {
             rows,
             rhs,
-            columns: Vec::new(),
+            entries: Vec::new(),
             basis: Vec::new(),
             inverse: Vec::new(),
             values: Vec::new(),
@@ -54,15 +54,15 @@ impl Columns {
     }
 
     pub(crate) fn push(&mut self, column: &[f64]) {
-        self.columns.extend_from_slice(column);
+        self.entries.extend_from_slice(column);
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.columns.len().checked_div(self.rows).unwrap_or(0)
+        self.entries.len().checked_div(self.rows).unwrap_or(0)
     }
 
     pub(crate) fn column(&self, at: usize) -> &[f64] {
-        &self.columns[at * self.rows..(at + 1) * self.rows]
+        &self.entries[at * self.rows..(at + 1) * self.rows]
     }
 
     /// Takes another right-hand side; the basis stays where it still is feasible.
@@ -73,13 +73,13 @@ impl Columns {
 
     /// Drops columns and begins again.
     pub(crate) fn forget(&mut self, columns: std::ops::Range<usize>) {
-        self.columns.drain(columns.start * self.rows..columns.end * self.rows);
+        self.entries.drain(columns.start * self.rows..columns.end * self.rows);
         self.restart();
     }
 
     /// Takes the last column back, which must not have been used.
     pub(crate) fn pop(&mut self) {
-        self.columns.truncate(self.columns.len() - self.rows);
+        self.entries.truncate(self.entries.len() - self.rows);
     }
 
     /// What a row's right-hand side is worth at the margin, after [`Columns::maximize`].
@@ -147,7 +147,7 @@ impl Columns {
         for (at, (way, price)) in row.iter().zip(&self.prices).enumerate() {
             weigh(at, *way, *price);
         }
-        for (at, (column, gain)) in self.columns.chunks_exact(self.rows.max(1)).zip(gains).enumerate() {
+        for (at, (column, gain)) in self.entries.chunks_exact(self.rows.max(1)).zip(gains).enumerate() {
             let (mut way, mut paid) = (0.0, 0.0);
             for ((own, part), price) in column.iter().zip(row).zip(&self.prices) {
                 way += own * part;
@@ -178,7 +178,7 @@ impl Columns {
                 }
             }
         }
-        for (at, (column, gain)) in self.columns.chunks_exact(self.rows.max(1)).zip(gains).enumerate() {
+        for (at, (column, gain)) in self.entries.chunks_exact(self.rows.max(1)).zip(gains).enumerate() {
             let reduced = gain - column.iter().zip(&self.prices).map(|(own, price)| own * price).sum::<f64>();
             if reduced > best.0 {
                 best = (reduced, Some(at + self.rows));
@@ -232,7 +232,7 @@ impl Columns {
             }
         }
         self.pivots += 1;
-        if self.pivots % FRESH == 0 {
+        if self.pivots.is_multiple_of(FRESH) {
             self.refresh();
         }
     }

@@ -184,7 +184,9 @@ impl Master {
                 return None;
             }
         }
-        rhs.iter_mut().for_each(|own| *own = own.max(NOTHING));
+        for own in &mut rhs {
+            *own = own.max(NOTHING);
+        }
         Some(rhs)
     }
 
