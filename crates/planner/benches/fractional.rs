@@ -43,13 +43,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         times.push(answer.seconds * 1e3);
     }
     times.sort_by(f64::total_cmp);
-    let at = |share: f64| times[((times.len() - 1) as f64 * share).round() as usize];
+    let at = |percent: usize| times.get(times.len().saturating_sub(1) * percent / 100).copied().unwrap_or(0.0);
     writeln!(
         std::io::stdout(),
         "{problems} problems of {types} types and {sizes} sizes: {proven} proven; ms: median {:.2}, 95 % {:.2}, worst {:.2}",
-        at(0.5),
-        at(0.95),
-        at(1.0)
+        at(50),
+        at(95),
+        at(100)
     )?;
     Ok(())
 }

@@ -7,6 +7,9 @@ use microlp::{ComparisonOp, OptimizationDirection, Variable};
 /// Shares below are the solver's rounding.
 const NOTHING: f64 = 1e-9;
 
+/// Shares below are left out at the end: what stands for no replicas carries as little.
+const DUST: f64 = 1e-8;
+
 /// Shares by size and type: no type is filled further than it must be for the fullest to be as empty as can be, and few sizes are
 /// divided. Counts must carry the sizes.
 pub(crate) fn of(model: &Model, blocks: &mut [Block], counts: &[u32]) -> Vec<Vec<f64>> {
@@ -30,6 +33,12 @@ pub(crate) fn few(block: &Block, counts: &[f64], multiple: f64) -> Vec<Vec<f64>>
     let mut mixed = block.shares();
     let most: Vec<f64> = counts.iter().map(|count| count / multiple.max(1.0)).collect();
     gather(block, &mut mixed, &most);
+    for own in &mut mixed {
+        let kept: f64 = own.iter().filter(|share| **share > DUST).sum();
+        for share in own {
+            *share = if *share > DUST { *share / kept } else { 0.0 };
+        }
+    }
     mixed
 }
 
