@@ -47,5 +47,25 @@ fn profiles_say_what_types_cost_and_carry() {
     let problem = json!({"load": [{"input": 512, "output": 128, "rate": 3.0}]});
     let answer = run_with_input(&["plan", "-", "--profile", &profiles], &problem.to_string()).good().lines().remove(0);
     assert_eq!(answer["replicas"], json!({"cheap": 3, "dear": 0}), "three at 1 a second each");
+    let folder = folder.path().to_str().unwrap();
+    let same = run_with_input(&["plan", "-", "--profile", folder], &problem.to_string()).good().lines().remove(0);
+    assert_eq!(same["replicas"], answer["replicas"]);
     run_with_input(&["plan", "-", "--profile", "nowhere.json"], &problem.to_string()).refused(1, &["nowhere.json"]);
+}
+
+#[test]
+fn reasons_are_given_where_they_are_asked_for() {
+    let problem =
+        json!({"gpus": {"a": {"cost": 1}, "b": {"cost": 4}}, "load": [{"rate": 3, "capacity": {"a": 2, "b": 4}}]});
+    let plain = run_with_input(&["plan", "-"], &problem.to_string()).good().lines().remove(0);
+    assert!(plain.get("reasons").is_none());
+    let answer = run_with_input(&["plan", "-", "--explain"], &problem.to_string()).good().lines().remove(0);
+    let mut reasons = answer["reasons"].clone();
+    let room = reasons[0]["room"].take().as_f64().unwrap();
+    assert!((room - 1.0).abs() < 1e-6, "two replicas carry four: {room}");
+    let reason = json!({
+        "load": 0, "gpus": ["a"], "why": "cheapest", "room": null, "cheapest": "a", "marginalCost": 0.5,
+        "next": {"gpu": "b", "marginalCost": 1.0, "tipsAtCost": 2.0, "tipsAtCapacity": 8.0},
+    });
+    assert_eq!(reasons, json!([reason]));
 }

@@ -37,6 +37,9 @@ pub struct Answer {
     pub unserved: Vec<Unserved>,
     /// Seconds that it took.
     pub seconds: f64,
+    /// Why, where that was asked for ([`crate::explain`]).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasons: Option<Vec<Reason>>,
 }
 
 /// A share of a size that a type serves.
@@ -59,4 +62,59 @@ pub struct Unserved {
     pub share: f64,
     /// Why.
     pub reason: &'static str,
+    /// The size's model, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+}
+
+/// Why a size goes where it goes, and what would change that. Costs are per request a second and unit of time, at the prices of the
+/// linear relaxation: as if replicas could be divided.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reason {
+    /// The size, by its place in the problem.
+    pub load: usize,
+    /// The types that serve it.
+    pub gpus: Vec<String>,
+    /// Why these.
+    pub why: Why,
+    /// More requests a second of this size that the plan's replicas carry with all else left where it is; beyond it, something moves
+    /// or a replica is added. Shared with all other sizes. May be divided between types.
+    pub room: f64,
+    /// The type whose requests of this size cost least; none, as the costs below, where not everything can be served.
+    pub cheapest: Option<String>,
+    /// What one more request a second of this size costs, its reserve included.
+    pub marginal_cost: Option<f64>,
+    /// The next best type; none where no other can serve the size.
+    pub next: Option<Next>,
+}
+
+/// The grounds of a routing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Why {
+    /// No other type can serve the size.
+    OnlyType,
+    /// Nowhere does a request of the size cost less.
+    Cheapest,
+    /// Another type is cheaper by the request; but replicas are whole, and those of the plan come to less together.
+    WholeReplicas,
+    /// Not everything can be served; this is where there was room.
+    Limits,
+    /// Nobody serves it.
+    NotServed,
+}
+
+/// The next best type of a size, and what would make it as good as the cheapest while all other prices stay.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Next {
+    /// The type.
+    pub gpu: String,
+    /// What one more request a second of the size costs there.
+    pub marginal_cost: f64,
+    /// A replica's cost at which it is as good; none where no price is low enough, since there are no more replicas to be had.
+    pub tips_at_cost: Option<f64>,
+    /// Requests a second that a replica would have to sustain instead; none where the cheapest is free.
+    pub tips_at_capacity: Option<f64>,
 }

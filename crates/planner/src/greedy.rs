@@ -75,6 +75,5 @@ fn deal(model: &Model, allowed: &[usize]) -> Option<Draft> {
     }
     let counts = model.types.iter().zip(&loads);
     let replicas: Vec<u32> = counts.map(|(one, load)| whole(*load).clamp(one.min, one.max)).collect();
-    let within = model.budget.is_none_or(|budget| model.cost(&replicas) <= budget + SLACK);
-    within.then_some(Draft { shares, replicas })
+    model.within(&replicas).then_some(Draft { shares, replicas })
 }

@@ -7,14 +7,26 @@
 //! A greedy answer is found first, so that there always is one. Must not know requests, profiles or clusters.
 
 mod answer;
+mod assemble;
+mod check;
+mod explain;
 mod greedy;
+mod limits;
 mod model;
+mod partly;
 mod problem;
 mod profile;
+mod program;
 mod round;
+mod search;
+mod shares;
+mod sliced;
+mod slices;
+mod small;
 mod solve;
 
-pub use answer::{Answer, Route, Status, Unserved};
+pub use answer::{Answer, Next, Reason, Route, Status, Unserved, Why};
+pub use explain::explain;
 pub use problem::{Gpu, Load, Problem, ProblemError, Split};
-pub use profile::Profile;
+pub use profile::{Profile, Slos, Unattainable, read_profiles, unattainable};
 pub use solve::solve;

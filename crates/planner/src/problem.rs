@@ -5,12 +5,19 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A problem.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Problem {
     /// GPU types by name; those of profiles need not be named.
     #[serde(default)]
     pub gpus: BTreeMap<String, Gpu>,
+    /// Most GPUs of each accelerator, which the replicas of all types that name it share; one that is not named has no limit.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub quota: BTreeMap<String, u32>,
+    /// Share of every size, 0 to 1, that the types that are not `spot` must be able to carry alone, as if all spot replicas had
+    /// been taken away at once. For this sizes may be divided at will, whatever `split` says.
+    #[serde(default)]
+    pub spot_reserve: f64,
     /// Sizes of requests.
     pub load: Vec<Load>,
     /// Whether a size may be shared between types.
@@ -20,42 +27,73 @@ pub struct Problem {
     #[serde(default)]
     pub change_cost: f64,
     /// Most that all replicas together may cost; none is no limit.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<f64>,
-    /// Seconds after which the best answer so far is given.
+    /// Seconds after which the best answer so far is given; not looked at where there is a `nodeLimit`.
     #[serde(default = "default_deadline")]
     pub deadline_seconds: f64,
-    /// Nodes of the search after which the best answer so far is given: a limit that is the same on every machine.
-    #[serde(default)]
+    /// Nodes of the search after which the best answer so far is given: a limit that is the same on every machine, so that the answer
+    /// is, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_limit: Option<u64>,
 }
 
 /// A GPU type.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Gpu {
     /// Cost of one replica per unit of time, at least 0.
     pub cost: f64,
+    /// The model that its replicas serve; absent: that of the loads without a model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// What its replicas take of the `quota`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accelerator: Option<String>,
+    /// GPUs of the accelerator that one replica takes, at least 1.
+    #[serde(default = "one")]
+    pub gpus_per_replica: u32,
+    /// Whether its replicas may be taken away at any time (spot, preemptible instances).
+    #[serde(default)]
+    pub spot: bool,
     /// Fewest replicas.
     #[serde(default)]
     pub min: u32,
     /// Most replicas; as many as are needed where absent.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<u32>,
     /// Replicas that there are now; what a change is counted from.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<u32>,
 }
 
+impl Default for Gpu {
+    fn default() -> Self {
+        Self {
+            cost: 0.0,
+            model: None,
+            accelerator: None,
+            gpus_per_replica: 1,
+            spot: false,
+            min: 0,
+            max: None,
+            current: None,
+        }
+    }
+}
+
 /// One size of requests.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Load {
+    /// The model that the requests are for: types of that model alone serve them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
     /// Prompt tokens; what profiles reckon with.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<f64>,
     /// Answer tokens; the same.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<f64>,
     /// Requests a second, at least 0.
     pub rate: f64,
@@ -78,6 +116,10 @@ pub enum Split {
     Slices(u32),
 }
 
+fn one() -> u32 {
+    1
+}
+
 fn default_deadline() -> f64 {
     10.0
 }
@@ -92,25 +134,18 @@ pub struct ProblemError {
     pub message: String,
 }
 
-/// Largest numbers of types, sizes and slices: far beyond any fleet, and bounded so that a typing error does not fill the memory.
-const MAX_TYPES: usize = 100;
-const MAX_SIZES: usize = 10_000;
-const MAX_SLICES: u32 = 1000;
-/// Largest and smallest rate, capacity and cost.
-const MOST: f64 = 1e9;
-
 impl Problem {
     /// Fills in what profiles know: their types where the problem has none of the name, and the capacity of each size with
-    /// token counts where it has none for the type. Of several profiles of a type the newest counts.
+    /// token counts, of the type's model, where it has none for the type. Of several profiles of a type the newest counts.
     pub fn apply(&mut self, profiles: &[Profile]) {
         for profile in profiles {
             let newer = |other: &Profile| other.gpu == profile.gpu && other.created > profile.created;
             if profiles.iter().any(newer) {
                 continue;
             }
-            let gpu = Gpu { cost: profile.cost, min: 0, max: None, current: None };
-            self.gpus.entry(profile.gpu.clone()).or_insert(gpu);
-            for load in &mut self.load {
+            let gpu = Gpu { cost: profile.cost, ..Gpu::default() };
+            let model = self.gpus.entry(profile.gpu.clone()).or_insert(gpu).model.clone();
+            for load in self.load.iter_mut().filter(|load| load.model == model) {
                 if let Some((input, output)) = load.input.zip(load.output) {
                     let known = load.capacity.entry(profile.gpu.clone());
                     known.or_insert_with(|| profile.capacity(input, output));
@@ -128,50 +163,4 @@ impl Problem {
         })?;
         Ok(problem)
     }
-
-    /// Checks every number; names the first that cannot be.
-    pub fn validate(&self) -> Result<(), ProblemError> {
-        if self.gpus.is_empty() || self.gpus.len() > MAX_TYPES {
-            return Err(wrong("gpus", format!("{} types; allowed: 1 to {MAX_TYPES}", self.gpus.len())));
-        }
-        if self.load.len() > MAX_SIZES {
-            return Err(wrong("load", format!("{} sizes; allowed: at most {MAX_SIZES}", self.load.len())));
-        }
-        for (name, gpu) in &self.gpus {
-            number(&format!("gpus.{name}.cost"), gpu.cost)?;
-            if gpu.max.is_some_and(|max| max < gpu.min) {
-                return Err(wrong(&format!("gpus.{name}.max"), format!("is below min, which is {}", gpu.min)));
-            }
-        }
-        for (at, load) in self.load.iter().enumerate() {
-            number(&format!("load[{at}].rate"), load.rate)?;
-            for (name, capacity) in &load.capacity {
-                number(&format!("load[{at}].capacity.{name}"), *capacity)?;
-                if !self.gpus.contains_key(name) {
-                    let known: Vec<&str> = self.gpus.keys().map(String::as_str).collect();
-                    let message = format!("no such type (allowed: {})", known.join(", "));
-                    return Err(wrong(&format!("load[{at}].capacity.{name}"), message));
-                }
-            }
-        }
-        if let Split::Slices(slices) = self.split
-            && (slices == 0 || slices > MAX_SLICES)
-        {
-            return Err(wrong("split.slices", format!("is {slices}; allowed: 1 to {MAX_SLICES}")));
-        }
-        number("changeCost", self.change_cost)?;
-        number("deadlineSeconds", self.deadline_seconds)?;
-        self.budget.map_or(Ok(()), |budget| number("budget", budget))
-    }
-}
-
-fn wrong(path: &str, message: String) -> ProblemError {
-    ProblemError { path: path.to_owned(), message }
-}
-
-fn number(path: &str, value: f64) -> Result<(), ProblemError> {
-    if value.is_finite() && (0.0..=MOST).contains(&value) {
-        return Ok(());
-    }
-    Err(wrong(path, format!("is {value}; allowed: a number from 0 to {MOST:e}")))
 }

@@ -17,20 +17,26 @@ off it can be.
    \"split\": \"fractional\", \"changeCost\": 0, \"deadlineSeconds\": 10}
 
 \"split\": {\"slices\": 4} deals each size out in equal slices, each wholly on one type. \"budget\" limits the cost of all; a size may have a
-\"priority\"; \"nodeLimit\" ends the search at the same point on every machine.
+\"priority\"; \"nodeLimit\" ends the search at the same point on every machine, whatever the time. A type may be \"spot\": \"spotReserve\"
+is the share of every size that the other types must be able to carry alone. Types and sizes may have a \"model\", and types an
+\"accelerator\" of which a replica takes \"gpusPerReplica\": \"quota\" says how many there are. docs/planner.md has all fields.
 
 Examples:
   aibrix-autoscaler plan problem.json
   aibrix-autoscaler plan load.json --profile a100.json,a40.json
+  aibrix-autoscaler plan load.json --profile profiles/ --explain
   jq .problem day.json | aibrix-autoscaler plan -"
 )]
 pub(crate) struct PlanArgs {
     /// The problem; - reads standard input
     file: PathBuf,
     /// Profiles as AIBrix writes them: they name types with their costs, and what a replica carries of sizes with input and
-    /// output tokens; what the problem says itself goes before
+    /// output tokens; what the problem says itself goes before. A folder stands for its .json files
     #[arg(long, value_name = "FILE", value_delimiter = ',')]
     profile: Vec<PathBuf>,
+    /// Says of each size why it goes where it goes, what one more request a second costs, and what would change that
+    #[arg(long)]
+    explain: bool,
     /// Output is JSON in any case; accepted for symmetry with the other commands
     #[arg(long)]
     json: bool,
@@ -39,9 +45,15 @@ pub(crate) struct PlanArgs {
 pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
     let name = super::name_of(&args.file);
     let mut problem = Problem::from_json(&super::read_text(&args.file)?).with_context(|| name.clone())?;
-    let read = |path: &PathBuf| Profile::from_json(&super::read_text(path)?).with_context(|| super::name_of(path));
-    problem.apply(&args.profile.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?);
-    let answer = planner::solve(&problem).with_context(|| name)?;
+    let mut profiles: Vec<Profile> = Vec::new();
+    for path in &args.profile {
+        profiles.extend(planner::read_profiles(path)?);
+    }
+    problem.apply(&profiles);
+    let mut answer = planner::solve(&problem).with_context(|| name.clone())?;
+    if args.explain {
+        answer.reasons = Some(planner::explain(&problem, &answer).with_context(|| name)?);
+    }
     output::print(&format!("{}\n", serde_json::to_string(&answer)?))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,81 +1,99 @@
 //! GPU profiles as AIBrix writes them (`aibrix_gen_profile`): what one replica of a type sustains, over a grid of sizes, and what it
 //! costs. Rows are answer tokens, columns prompt tokens.
 
+mod folder;
+mod latency;
+mod validate;
+
+pub use folder::read_profiles;
+pub use latency::{Unattainable, unattainable};
+
 use crate::problem::ProblemError;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A profile.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Profile {
     /// The type's name; AIBrix has the Deployment's here.
     pub gpu: String,
     /// Cost of one replica per unit of time.
     pub cost: f64,
-    /// Most requests a second within the SLO, by answer and then prompt tokens; 0 where none is.
+    /// Most requests a second within the SLO, by answer and then prompt tokens; 0 where none is. As measured.
     pub tputs: Vec<Vec<f64>>,
     /// The grid: answer tokens, then prompt tokens, ascending.
     pub indexes: [Vec<f64>; 2],
     /// When it was made, Unix seconds; newer ones replace older ones.
     #[serde(default)]
     pub created: f64,
+    /// Mean seconds from request to last token at the rates of `tputs`; where these are 0, at the lowest rate that was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub e2e: Option<Vec<Vec<f64>>>,
+    /// Mean seconds to the first token, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttft: Option<Vec<Vec<f64>>>,
+    /// Mean seconds for each further token, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tpot: Option<Vec<Vec<f64>>>,
+    /// The SLO that it was made for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slos: Option<Slos>,
 }
 
-/// Points of a grid, each way: far more than anybody measures.
-const MAX_POINTS: usize = 1000;
+/// An SLO as `aibrix_gen_profile` takes it: seconds, but for the two throughputs.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Slos {
+    /// The percentile that the times are of: 50, 90 or 99; 0 for the mean.
+    #[serde(default)]
+    pub percentile: u32,
+    /// Least requests a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tput: Option<f64>,
+    /// Least tokens a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tt: Option<f64>,
+    /// Most seconds of a request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub e2e: Option<f64>,
+    /// Most seconds to the first token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttft: Option<f64>,
+    /// Most seconds of a request for each of its tokens, prompt and answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tpat: Option<f64>,
+    /// Most seconds for each further token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tpot: Option<f64>,
+}
 
 impl Profile {
     /// Reads a profile; the error names the field.
     pub fn from_json(text: &str) -> Result<Self, ProblemError> {
         let mut json = serde_json::Deserializer::from_str(text);
-        let mut profile: Self = serde_path_to_error::deserialize(&mut json)
+        let profile: Self = serde_path_to_error::deserialize(&mut json)
             .map_err(|error| ProblemError { path: error.path().to_string(), message: error.inner().to_string() })?;
         profile.validate()?;
-        profile.make_monotone();
         Ok(profile)
     }
 
-    fn validate(&self) -> Result<(), ProblemError> {
-        let wrong = |path: String, message: String| Err(ProblemError { path, message });
-        if !(self.cost.is_finite() && self.cost >= 0.0) {
-            return wrong("cost".to_owned(), format!("is {}; allowed: a number from 0", self.cost));
-        }
-        for (at, axis) in self.indexes.iter().enumerate() {
-            let ascending = axis.windows(2).all(|pair| pair[0] < pair[1]);
-            let sound = axis.iter().all(|tokens| tokens.is_finite() && *tokens >= 1.0);
-            if axis.is_empty() || axis.len() > MAX_POINTS || !ascending || !sound {
-                let allowed = format!("allowed: 1 to {MAX_POINTS} token counts from 1, ascending");
-                return wrong(format!("indexes[{at}]"), format!("{} entries; {allowed}", axis.len()));
-            }
-        }
-        let (rows, columns) = (self.indexes[0].len(), self.indexes[1].len());
-        if self.tputs.len() != rows {
-            let message = format!("{} rows; indexes[0] has {rows} answer sizes", self.tputs.len());
-            return wrong("tputs".to_owned(), message);
-        }
-        for (at, row) in self.tputs.iter().enumerate() {
-            if row.len() != columns {
-                let message = format!("{} columns; indexes[1] has {columns} prompt sizes", row.len());
-                return wrong(format!("tputs[{at}]"), message);
-            }
-            if let Some(bad) = row.iter().position(|rate| !(rate.is_finite() && *rate >= 0.0)) {
-                let message = format!("is {}; allowed: requests a second from 0", row[bad]);
-                return wrong(format!("tputs[{at}][{bad}]"), message);
-            }
-        }
-        Ok(())
+    /// The profile as AIBrix writes it, which its gateway and optimizer read: rows are answer tokens, columns prompt tokens.
+    pub fn to_json(&self) -> Result<String, ProblemError> {
+        let unsaid = |error: serde_json::Error| ProblemError { path: self.gpu.clone(), message: error.to_string() };
+        serde_json::to_string(self).map_err(unsaid)
     }
 
-    /// More tokens are never carried more often: what noise measured otherwise is lowered to the smaller sizes' rate. Lowered,
-    /// since a capacity that is too high costs the SLO and one that is too low a little money.
-    fn make_monotone(&mut self) {
-        for row in 0..self.tputs.len() {
-            for column in 0..self.tputs[row].len() {
-                let above = if row > 0 { self.tputs[row - 1][column] } else { f64::INFINITY };
-                let left = if column > 0 { self.tputs[row][column - 1] } else { f64::INFINITY };
-                let own = &mut self.tputs[row][column];
+    /// More tokens are never carried more often: what noise measured otherwise counts as the smaller sizes' rate. Lowered, since a
+    /// capacity that is too high costs the SLO and one that is too low a little money.
+    fn lowered(&self) -> Vec<Vec<f64>> {
+        let mut rates = self.tputs.clone();
+        for row in 0..rates.len() {
+            for column in 0..rates[row].len() {
+                let above = if row > 0 { rates[row - 1][column] } else { f64::INFINITY };
+                let left = if column > 0 { rates[row][column - 1] } else { f64::INFINITY };
+                let own = &mut rates[row][column];
                 *own = own.min(above).min(left);
             }
         }
+        rates
     }
 
     /// Requests a second of this size that one replica sustains. Between measured points the time that a request takes of a
@@ -83,6 +101,7 @@ impl Profile {
     /// the grid the smallest size stands, beyond it a request takes time in proportion to its tokens.
     #[must_use]
     pub fn capacity(&self, input: f64, output: f64) -> f64 {
+        let rates = self.lowered();
         let (row, down, longer) = place(&self.indexes[0], output);
         let (column, right, wider) = place(&self.indexes[1], input);
         let mut takes = 0.0;
@@ -91,7 +110,7 @@ impl Profile {
                 if share * part <= 0.0 {
                     continue;
                 }
-                let rate = self.tputs.get(at).and_then(|row| row.get(beside)).copied().unwrap_or(0.0);
+                let rate = rates.get(at).and_then(|row| row.get(beside)).copied().unwrap_or(0.0);
                 if rate <= 0.0 {
                     return 0.0;
                 }
@@ -122,7 +141,7 @@ mod tests {
     use serde_json::json;
 
     fn profile(tputs: &serde_json::Value) -> Profile {
-        let text = json!({"gpu": "a", "cost": 1.0, "tputs": tputs, "indexes": [[4, 16], [128, 512]], "created": 1, "e2e": [[1]]});
+        let text = json!({"gpu": "a", "cost": 1.0, "tputs": tputs, "indexes": [[4, 16], [128, 512]], "created": 1});
         Profile::from_json(&text.to_string()).unwrap()
     }
 
@@ -141,7 +160,8 @@ mod tests {
     #[test]
     fn noise_is_lowered_and_a_size_that_cannot_be_served_stays_so() {
         let profile = profile(&json!([[8.0, 9.0], [4.0, 0.0]]));
-        assert_eq!(profile.tputs, [[8.0, 8.0], [4.0, 0.0]]);
+        assert_eq!(profile.lowered(), [[8.0, 8.0], [4.0, 0.0]]);
+        assert!((profile.capacity(512.0, 4.0) - 8.0).abs() < 1e-9);
         assert_eq!((profile.capacity(512.0, 16.0), profile.capacity(500.0, 8.0)), (0.0, 0.0));
         assert!(profile.capacity(128.0, 8.0) > 0.0);
     }
@@ -155,7 +175,29 @@ mod tests {
         refused(json!({"gpu": "a", "cost": 1, "tputs": [[1]], "indexes": [[4, 2], [1]]}), "indexes[0]");
         refused(json!({"gpu": "a", "cost": 1, "tputs": [[1], [1]], "indexes": [[4], [1]]}), "tputs: 2 rows");
         refused(json!({"gpu": "a", "cost": 1, "tputs": [[-1]], "indexes": [[4], [1]]}), "tputs[0][0]: is -1");
+        refused(
+            json!({"gpu": "a", "cost": 1, "tputs": [[1]], "e2e": [[1, 2]], "indexes": [[4], [1]]}),
+            "e2e[0]: 2 columns",
+        );
+        refused(
+            json!({"gpu": "a", "cost": 1, "tputs": [[1]], "ttft": [[-1]], "indexes": [[4], [1]]}),
+            "ttft[0][0]: is -1",
+        );
+        let slos = json!({"percentile": 99, "e2e": -5});
+        refused(json!({"gpu": "a", "cost": 1, "tputs": [[1]], "slos": slos, "indexes": [[4], [1]]}), "slos.e2e: is -5");
+        let slos = json!({"percentile": 101});
+        refused(json!({"gpu": "a", "cost": 1, "tputs": [[1]], "slos": slos, "indexes": [[4], [1]]}), "slos.percentile");
         refused(json!({"gpu": "a", "cost": 1, "tputs": [["x"]], "indexes": [[4], [1]]}), "tputs[0][0]");
+    }
+
+    #[test]
+    fn a_profile_is_written_back_as_aibrix_has_it() {
+        let text = json!({
+            "gpu": "simulator-a100", "cost": 1.0, "tputs": [[62.5, 32.25], [60.0, 0.0]], "indexes": [[4.0, 8.0], [128.0, 256.0]],
+            "created": 1_748_888_478.258_241, "e2e": [[0.1, 0.125], [0.25, 0.5]], "slos": {"percentile": 99, "e2e": 5.0},
+        });
+        let written = Profile::from_json(&text.to_string()).unwrap().to_json().unwrap();
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&written).unwrap(), text);
     }
 
     proptest! {

@@ -1,0 +1,33 @@
+//! When a search ends: at a deadline, or after so many nodes, which is the same on every machine.
+
+use std::time::{Duration, Instant};
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// None where nodes alone count.
+    until: Option<Instant>,
+    pub(crate) nodes: Option<u64>,
+}
+
+impl Limits {
+    /// With a number of nodes the clock is not looked at.
+    pub(crate) fn new(seconds: f64, nodes: Option<u64>) -> Self {
+        let until = Instant::now().checked_add(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
+        Self { until: until.filter(|_| nodes.is_none()), nodes }
+    }
+
+    pub(crate) fn reached(&self, nodes: u64) -> bool {
+        self.nodes.is_some_and(|most| nodes >= most) || self.until.is_some_and(|until| Instant::now() >= until)
+    }
+
+    /// What is left; none where the clock does not count.
+    pub(crate) fn left(&self) -> Option<Duration> {
+        self.until.map(|until| until.saturating_duration_since(Instant::now()))
+    }
+
+    /// The same with a part of the time that is left, and at least so much.
+    pub(crate) fn part(&self, share: f64, least: Duration) -> Self {
+        let until = self.left().and_then(|left| Instant::now().checked_add(left.mul_f64(share).max(least)));
+        Self { until, ..*self }
+    }
+}

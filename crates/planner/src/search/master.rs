@@ -1,0 +1,329 @@
+//! Counts of replicas that need not be whole, as cheap as caps, quotas and budget allow: the linear program of a node of the search.
+//! Each block serves a mixture of placements of its sizes, made as needed (column generation; Dantzig and Wolfe, 1960), and counts
+//! are what types carry of it. Any prices of replicas' time give a bound, whatever the program was stopped at (Lagrange).
+
+use super::block::Block;
+use super::lp::{Columns, End};
+use crate::model::Model;
+
+/// Placements that are kept.
+const POOL: usize = 400;
+/// Placements that one node makes at most.
+const MOST_PLACEMENTS: usize = 3_000;
+/// What stands for nothing in a right-hand side, which must be above it.
+const NOTHING: f64 = 1e-10;
+/// Of what a block is worth, a placement must gain this much.
+const GAIN: f64 = 1e-10;
+/// Part of a block that may be left: what rounding makes of none.
+const LEFT: f64 = 1e-9;
+
+pub(crate) struct Master {
+    program: Columns,
+    gains: Vec<f64>,
+    /// By column: the type whose count it adds to, or the block that it serves.
+    meaning: Vec<Meaning>,
+    /// Rows: capacities of each block's types, one after the other, then upper bounds, then counts up to today's, then blocks, then
+    /// limits.
+    rows: Rows,
+    /// What serving a block gains: more than it can cost.
+    worth: f64,
+    prices: Vec<f64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    Count(usize),
+    Block(usize),
+}
+
+#[derive(Debug, Default)]
+struct Rows {
+    /// First row of each block's types.
+    capacity: Vec<usize>,
+    high: usize,
+    /// Row of the counts up to today's, of types where a change costs.
+    current: Vec<Option<usize>>,
+    block: usize,
+    limit: usize,
+    all: usize,
+}
+
+/// A node's program: what no whole counts within its bounds are cheaper than, and counts.
+pub(crate) struct Relaxed {
+    pub(crate) bound: f64,
+    pub(crate) counts: Vec<f64>,
+}
+
+impl Rows {
+    fn of(model: &Model, blocks: &[Block]) -> Self {
+        let mut rows = Self::default();
+        for block in blocks {
+            rows.capacity.push(rows.all);
+            rows.all += block.types.len();
+        }
+        rows.high = rows.all;
+        rows.all += model.types.len();
+        for one in &model.types {
+            let changes = one.current.is_some() && model.change_cost > 0.0;
+            rows.current.push(changes.then_some(rows.all));
+            rows.all += usize::from(changes);
+        }
+        rows.block = rows.all;
+        rows.limit = rows.block + blocks.len();
+        rows.all = rows.limit + model.limits.len();
+        rows
+    }
+}
+
+impl Master {
+    pub(crate) fn new(model: &Model, blocks: &[Block]) -> Self {
+        let rows = Rows::of(model, blocks);
+        let dearest = model.types.iter().map(|one| one.cost + model.change_cost).fold(0.0, f64::max);
+        let mut master = Self {
+            program: Columns::new(vec![1.0; rows.all]),
+            gains: Vec::new(),
+            meaning: Vec::new(),
+            prices: vec![0.0; rows.all],
+            rows,
+            worth: 3.0 * (model.simple_bound() + dearest) + 1.0,
+        };
+        for (at, one) in model.types.iter().enumerate() {
+            let mut column = vec![0.0; master.rows.all];
+            for (first, block) in master.rows.capacity.iter().zip(blocks) {
+                if let Some(own) = block.types.iter().position(|other| *other == at) {
+                    column[first + own] = -1.0;
+                }
+            }
+            column[master.rows.high + at] = 1.0;
+            for (limit, row) in model.limits.iter().zip(master.rows.limit..) {
+                column[row] = limit.weights.iter().filter(|(other, _)| *other == at).map(|(_, weight)| weight).sum();
+            }
+            let change = if let Some(row) = master.rows.current[at] {
+                // Up to today's count a replica more is a change less.
+                let mut below = column.clone();
+                below[row] = 1.0;
+                master.push(&below, model.change_cost - one.cost, Meaning::Count(at));
+                model.change_cost
+            } else {
+                0.0
+            };
+            master.push(&column, -(one.cost + change), Meaning::Count(at));
+        }
+        // To begin with, each block where it is cheapest.
+        for (at, block) in blocks.iter().enumerate() {
+            let costs: Vec<f64> = block.types.iter().map(|one| model.types[*one].cost.max(1e-9)).collect();
+            master.place(at, block, &costs);
+        }
+        master
+    }
+
+    fn push(&mut self, column: &[f64], gain: f64, meaning: Meaning) {
+        self.program.push(column);
+        self.gains.push(gain);
+        self.meaning.push(meaning);
+    }
+
+    /// Places a block's sizes at prices, and adds that; what it costs at them.
+    fn place(&mut self, at: usize, block: &Block, prices: &[f64]) -> f64 {
+        let mut loads = vec![0.0; prices.len()];
+        let cost = block.place(prices, &mut loads, None);
+        let mut column = vec![0.0; self.rows.all];
+        column[self.rows.capacity[at]..self.rows.capacity[at] + loads.len()].copy_from_slice(&loads);
+        column[self.rows.block + at] = 1.0;
+        self.push(&column, self.worth, Meaning::Block(at));
+        cost
+    }
+
+    /// None where nothing is within the bounds. Stops as soon as the bound is beyond `enough`.
+    pub(crate) fn solve(
+        &mut self,
+        model: &Model,
+        blocks: &[Block],
+        (low, high): (&[u32], &[u32]),
+        enough: &dyn Fn(f64) -> bool,
+    ) -> Option<Relaxed> {
+        self.forget();
+        let rhs = self.right(model, blocks, low, high)?;
+        self.program.set_rhs(&rhs);
+        let mut bound = f64::NEG_INFINITY;
+        // Where something is left, either nothing more can be, or serving is not worth enough yet.
+        for _ in 0..6 {
+            bound = bound.max(self.generate(model, blocks, (low, high), enough));
+            if self.served(blocks.len()) || enough(bound) {
+                return Some(Relaxed { bound, counts: self.counts(low) });
+            }
+            if !self.can(blocks) {
+                return None;
+            }
+            self.worth *= 20.0;
+            let worth = self.worth;
+            let blocks = self.meaning.iter().zip(&mut self.gains).filter(|(one, _)| matches!(one, Meaning::Block(_)));
+            blocks.for_each(|(_, gain)| *gain = worth);
+        }
+        Some(Relaxed { bound, counts: self.counts(low) })
+    }
+
+    /// Right-hand sides at a node's bounds; none where lower bounds break a limit.
+    fn right(&self, model: &Model, blocks: &[Block], low: &[u32], high: &[u32]) -> Option<Vec<f64>> {
+        let mut rhs = vec![1.0; self.rows.all];
+        for (first, block) in self.rows.capacity.iter().zip(blocks) {
+            for (own, at) in block.types.iter().enumerate() {
+                rhs[first + own] = f64::from(low[*at]);
+            }
+        }
+        for at in 0..low.len() {
+            rhs[self.rows.high + at] = f64::from(high[at] - low[at]);
+            if let Some((row, now)) = self.rows.current[at].zip(model.types[at].current) {
+                rhs[row] = f64::from(now.clamp(low[at], high[at]) - low[at]);
+            }
+        }
+        for (limit, row) in model.limits.iter().zip(self.rows.limit..) {
+            let taken: f64 = limit.weights.iter().map(|(at, weight)| weight * f64::from(low[*at])).sum();
+            rhs[row] = limit.most - taken;
+            if rhs[row] < -1e-9 * limit.most.max(1.0) {
+                return None;
+            }
+        }
+        for own in &mut rhs {
+            *own = own.max(NOTHING);
+        }
+        Some(rhs)
+    }
+
+    /// Makes placements until none gains more; the best bound on the way.
+    fn generate(
+        &mut self,
+        model: &Model,
+        blocks: &[Block],
+        range: (&[u32], &[u32]),
+        enough: &dyn Fn(f64) -> bool,
+    ) -> f64 {
+        let mut best = f64::NEG_INFINITY;
+        for _ in 0..MOST_PLACEMENTS {
+            let end = self.program.maximize(&self.gains);
+            let (added, cost) = self.improve(blocks);
+            best = best.max(self.bound(model, blocks, range, cost));
+            if !added || end != End::Best || enough(best) {
+                break;
+            }
+        }
+        best
+    }
+
+    /// Adds the placements that gain at the program's prices; whether there were any, and what all blocks cost at them.
+    fn improve(&mut self, blocks: &[Block]) -> (bool, f64) {
+        self.prices.clear();
+        self.prices.extend(self.program.prices().iter().map(|price| price.max(0.0)));
+        let (mut added, mut total) = (false, 0.0);
+        for (at, block) in blocks.iter().enumerate() {
+            let first = self.rows.capacity[at];
+            // Prices of nothing leave open where a size goes.
+            let own: Vec<f64> =
+                self.prices[first..first + block.types.len()].iter().map(|price| price.max(1e-12)).collect();
+            let cost = self.place(at, block, &own);
+            total += cost;
+            let gain = self.gains.last().copied().unwrap_or(0.0) - cost - self.prices[self.rows.block + at];
+            if gain > GAIN * self.worth.max(1.0) {
+                added = true;
+            } else {
+                self.program.pop();
+                self.gains.pop();
+                self.meaning.pop();
+            }
+        }
+        (added, total)
+    }
+
+    /// What no counts within the bounds are cheaper than, at the program's prices, at which serving costs so much.
+    fn bound(&self, model: &Model, blocks: &[Block], (low, high): (&[u32], &[u32]), cost: f64) -> f64 {
+        let mut bound = cost;
+        let mut paid = vec![0.0; low.len()];
+        for (first, block) in self.rows.capacity.iter().zip(blocks) {
+            for (own, at) in block.types.iter().enumerate() {
+                paid[*at] += self.prices[first + own].max(1e-12);
+            }
+        }
+        for (limit, row) in model.limits.iter().zip(self.rows.limit..) {
+            bound -= self.prices[row] * limit.most;
+            for (at, weight) in &limit.weights {
+                paid[*at] -= self.prices[row] * weight;
+            }
+        }
+        for (at, one) in model.types.iter().enumerate() {
+            let value = |count: u32| {
+                let change = one.current.map_or(0.0, |now| f64::from(now.abs_diff(count)) * model.change_cost);
+                (one.cost - paid[at]) * f64::from(count) + change
+            };
+            // Convex in the count: the least is at a bound or at today's.
+            let now = one.current.map(|now| now.clamp(low[at], high[at]));
+            let least =
+                [Some(low[at]), Some(high[at]), now].into_iter().flatten().map(value).fold(f64::INFINITY, f64::min);
+            bound += least;
+        }
+        bound
+    }
+
+    /// What a replica's time is worth to a block, after [`Master::solve`]; the block's own number of the type.
+    pub(crate) fn price(&self, block: usize, own: usize) -> f64 {
+        self.prices[self.rows.capacity[block] + own]
+    }
+
+    /// What one replica more of a type costs in limits that are used up.
+    pub(crate) fn limited(&self, model: &Model, at: usize) -> f64 {
+        let limits = model.limits.iter().zip(self.rows.limit..);
+        let weight = |(limit, row): (&crate::model::Limit, usize)| {
+            let own = limit.weights.iter().filter(|(other, _)| *other == at);
+            own.map(|(_, weight)| weight * self.prices[row]).sum::<f64>()
+        };
+        limits.map(weight).sum()
+    }
+
+    fn served(&self, blocks: usize) -> bool {
+        let mut served = vec![0.0; blocks];
+        for (column, level) in self.program.levels() {
+            if let Meaning::Block(at) = self.meaning[column] {
+                served[at] += level;
+            }
+        }
+        served.iter().all(|served| *served >= 1.0 - LEFT)
+    }
+
+    /// Whether all can be served, whatever it costs.
+    fn can(&mut self, blocks: &[Block]) -> bool {
+        let free = |one: &Meaning| f64::from(matches!(one, Meaning::Block(_)));
+        let (gains, worth) = (self.gains.clone(), self.worth);
+        (self.gains, self.worth) = (self.meaning.iter().map(free).collect(), 1.0);
+        for _ in 0..MOST_PLACEMENTS {
+            let end = self.program.maximize(&self.gains);
+            if self.served(blocks.len()) || !self.improve(blocks).0 || end != End::Best {
+                break;
+            }
+        }
+        let served = self.served(blocks.len());
+        self.gains[..gains.len()].copy_from_slice(&gains);
+        self.gains[gains.len()..].fill(worth);
+        self.worth = worth;
+        served
+    }
+
+    fn counts(&self, low: &[u32]) -> Vec<f64> {
+        let mut counts: Vec<f64> = low.iter().map(|count| f64::from(*count)).collect();
+        for (column, level) in self.program.levels() {
+            if let Meaning::Count(at) = self.meaning[column] {
+                counts[at] += level;
+            }
+        }
+        counts
+    }
+
+    /// Drops the oldest placements where there are too many.
+    fn forget(&mut self) {
+        let fixed = self.meaning.iter().take_while(|one| matches!(one, Meaning::Count(_))).count();
+        if self.meaning.len() > fixed + POOL {
+            let drop = fixed..self.meaning.len() - POOL / 2;
+            self.program.forget(drop.clone());
+            self.gains.drain(drop.clone());
+            self.meaning.drain(drop);
+        }
+    }
+}
