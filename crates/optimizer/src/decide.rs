@@ -102,7 +102,10 @@ impl Question {
                 None => (one.min, one.max.map(|max| max.max(one.min))),
             };
             let cost = one.cost.unwrap_or(profile.profile.cost).clamp(0.0, 1e9);
-            gpus.insert(key.clone(), Gpu { cost, min, max: max.or(Some(MAX_REPLICAS)), current: self.current(key) });
+            gpus.insert(
+                key.clone(),
+                Gpu { cost, min, max: max.or(Some(MAX_REPLICAS)), current: self.current(key), ..Gpu::default() },
+            );
             known.insert(key.clone(), profile);
         }
         let load = self.load.at_most(MAX_SIZES);
@@ -114,20 +117,19 @@ impl Question {
             input: Some(size.input),
             output: Some(size.output),
             rate: (size.rate * (self.settings.headroom + backlog)).min(1e9),
-            priority: 0,
             capacity: known
                 .iter()
                 .map(|(key, known)| (key.clone(), known.profile.capacity(size.input, size.output).min(1e9)))
                 .collect(),
+            ..planner::Load::default()
         });
         Problem {
             load: sizes.collect(),
             gpus,
             split: Split::Fractional,
             change_cost: self.settings.change_cost,
-            budget: None,
             deadline_seconds: self.settings.deadline_seconds,
-            node_limit: None,
+            ..Problem::default()
         }
     }
 
