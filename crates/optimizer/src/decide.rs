@@ -102,7 +102,10 @@ impl Question {
                 None => (one.min, one.max.map(|max| max.max(one.min))),
             };
             let cost = one.cost.unwrap_or(profile.profile.cost).clamp(0.0, 1e9);
-            gpus.insert(key.clone(), Gpu { cost, min, max: max.or(Some(MAX_REPLICAS)), current: self.current(key) });
+            gpus.insert(
+                key.clone(),
+                Gpu { cost, min, max: max.or(Some(MAX_REPLICAS)), current: self.current(key), ..Gpu::default() },
+            );
             known.insert(key.clone(), profile);
         }
         let load = self.load.at_most(MAX_SIZES);
@@ -119,6 +122,7 @@ impl Question {
                 .iter()
                 .map(|(key, known)| (key.clone(), known.profile.capacity(size.input, size.output).min(1e9)))
                 .collect(),
+            ..planner::Load::default()
         });
         Problem {
             load: sizes.collect(),
@@ -128,6 +132,7 @@ impl Question {
             budget: None,
             deadline_seconds: self.settings.deadline_seconds,
             node_limit: None,
+            ..Problem::default()
         }
     }
 
