@@ -3,7 +3,9 @@
 use autoscaler_api::resolved::ResolvedAutoscaler;
 use autoscaler_api::v1alpha1::{Objective as ApiObjective, ObjectiveMetric};
 use autoscaler_planning::{Knowledge, Objective, Planning, Settings, SettingsError, Target};
+use engine_model::EngineSpec;
 use forecast::Event;
+use planner::Profile;
 
 /// What is known of one target.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +15,24 @@ pub struct Known {
     /// Cost of one replica an hour, where somebody knows it.
     pub cost: Option<f64>,
 }
+
+impl Known {
+    /// What a file or a ConfigMap says: an engine model as `profile --fit` writes it, or a GPU profile in AIBrix's form. The error
+    /// names the field.
+    pub fn from_json(text: &str) -> Result<Self, String> {
+        let json: serde_json::Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if json.get(ENGINE_FIELD).is_some() {
+            let spec: EngineSpec = serde_json::from_value(json).map_err(|error| error.to_string())?;
+            spec.validate().map_err(|error| error.to_string())?;
+            return Ok(Self { knowledge: Knowledge::Engine(Box::new(spec)), cost: None });
+        }
+        let profile = Profile::from_json(text).map_err(|error| error.to_string())?;
+        Ok(Self { cost: Some(profile.cost), knowledge: Knowledge::Profile(Box::new(profile)) })
+    }
+}
+
+/// A field that every engine model has and no profile.
+const ENGINE_FIELD: &str = "weightsMs";
 
 /// The usual SLO of interactive chat, where a manifest has none: 2 s to the first token, 100 ms a token.
 const TTFT: f64 = 2.0;
