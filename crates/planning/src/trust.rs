@@ -34,24 +34,24 @@ struct Moment {
 /// A request takes seldom longer than this many looks' time: ten minutes at one look a second.
 const MOMENTS: usize = 600;
 /// Only where less than this was at risk does a miss say something of the risk: beyond the knee everything misses.
-const TOLD: f64 = 0.15;
+const TOLD: f64 = 0.05;
 /// What went wrong shows for so long in requests that were already inside, seconds.
-const ECHO: f64 = 60.0;
+const ECHO: f64 = 120.0;
 /// Requests that the scale looks back on; a model's error changes slowly, and bursts must not be taken for it.
 const SCALE_MEMORY: f64 = 200_000.0;
 /// Requests that the allowance looks back on.
 const ALLOWANCE_MEMORY: f64 = 300_000.0;
 /// Misses by which the scale is held to 1 at the beginning.
-const SCALE_PRIOR: f64 = 10.0;
+const SCALE_PRIOR: f64 = 30.0;
 /// Requests by which the allowance is held to 1 at the beginning.
 const ALLOWANCE_PRIOR: f64 = 1500.0;
 /// Misses grow with some power of the load between 1.5 and 2 below the knee, so that the load errs by this root of the ratio.
 const ROOT: f64 = 0.6;
 /// How strongly the allowance answers.
-const GAIN: f64 = 1.5;
+const GAIN: f64 = 3.0;
 /// Limits of both.
 const SCALE: (f64, f64) = (0.5, 3.0);
-const ALLOWANCE: (f64, f64) = (0.3, 3.0);
+const ALLOWANCE: (f64, f64) = (0.1, 3.0);
 
 impl Trust {
     /// Remembers how things stand, for the requests that arrive now and end later.
