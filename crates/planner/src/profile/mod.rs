@@ -81,13 +81,15 @@ impl Profile {
         serde_json::to_string(self).map_err(unsaid)
     }
 
-    /// More tokens are never carried more often: what noise measured otherwise counts as the smaller sizes' rate. Lowered, since a
-    /// capacity that is too high costs the SLO and one that is too low a little money.
+    /// Longer prompts are never carried more often, nor longer answers where the SLO has no objective per token: what noise measured
+    /// otherwise counts as the smaller sizes' rate. Lowered, since a capacity that is too high costs the SLO and one that is too low a
+    /// little money. With a limit per token a short answer is the harder one: what its few tokens wait for weighs on each of them.
     fn lowered(&self) -> Vec<Vec<f64>> {
+        let shorter_is_easier = !self.slos.is_some_and(|slos| slos.tpot.is_some() || slos.tpat.is_some());
         let mut rates = self.tputs.clone();
         for row in 0..rates.len() {
             for column in 0..rates[row].len() {
-                let above = if row > 0 { rates[row - 1][column] } else { f64::INFINITY };
+                let above = if row > 0 && shorter_is_easier { rates[row - 1][column] } else { f64::INFINITY };
                 let left = if column > 0 { rates[row][column - 1] } else { f64::INFINITY };
                 let own = &mut rates[row][column];
                 *own = own.min(above).min(left);
@@ -167,6 +169,20 @@ mod tests {
     }
 
     #[test]
+    fn with_a_limit_per_token_a_longer_answer_may_be_carried_more_often() {
+        let capacities = |slos: serde_json::Value| {
+            let text = json!({"gpu": "a", "cost": 1.0, "tputs": [[3.0, 1.9], [5.0, 5.5]], "indexes": [[4, 256], [512, 2048]],
+                "slos": slos});
+            let profile = Profile::from_json(&text.to_string()).unwrap();
+            [4.0, 256.0].map(|output| (profile.capacity(2048.0, output) * 1e6).round() / 1e6)
+        };
+        assert_eq!(capacities(json!({"percentile": 90, "tpot": 0.1})), [1.9, 5.0], "but not a longer prompt");
+        assert_eq!(capacities(json!({"percentile": 90, "ttft": 2.0, "tpat": 0.1})), [1.9, 5.0]);
+        assert_eq!(capacities(json!({"percentile": 90, "e2e": 5.0})), [1.9, 1.9], "noise");
+        assert_eq!(capacities(json!(null)), [1.9, 1.9]);
+    }
+
+    #[test]
     fn what_is_no_profile_is_said_with_its_path() {
         let refused = |text: serde_json::Value, part: &str| {
             let error = Profile::from_json(&text.to_string()).unwrap_err().to_string();
@@ -204,15 +220,16 @@ mod tests {
         #[test]
         fn larger_requests_are_never_carried_more_often(
             rates in proptest::collection::vec(0.0_f64..100.0, 9), input in 1.0_f64..10_000.0, output in 1.0_f64..10_000.0,
-            more in 1.0_f64..3.0,
+            more in 1.0_f64..3.0, per_token in proptest::bool::ANY,
         ) {
             let rows: Vec<&[f64]> = rates.chunks(3).collect();
-            let text = json!({"gpu": "a", "cost": 1.0, "tputs": rows, "indexes": [[4, 64, 900], [10, 100, 2000]]});
+            let text = json!({"gpu": "a", "cost": 1.0, "tputs": rows, "indexes": [[4, 64, 900], [10, 100, 2000]],
+                "slos": per_token.then(|| json!({"tpot": 0.1}))});
             let profile = Profile::from_json(&text.to_string()).unwrap();
             let rate = profile.capacity(input, output);
             prop_assert!(rate.is_finite() && rate >= 0.0);
             prop_assert!(profile.capacity(input * more, output) <= rate * (1.0 + 1e-9));
-            prop_assert!(profile.capacity(input, output * more) <= rate * (1.0 + 1e-9));
+            prop_assert!(per_token || profile.capacity(input, output * more) <= rate * (1.0 + 1e-9));
         }
     }
 }
