@@ -103,23 +103,38 @@ impl Profile {
     /// the grid the smallest size stands, beyond it a request takes time in proportion to its tokens.
     #[must_use]
     pub fn capacity(&self, input: f64, output: f64) -> f64 {
+        let (corners, beyond) = self.corners(input, output);
+        if corners.iter().any(|(_, rate)| *rate <= 0.0) {
+            return 0.0;
+        }
+        let takes: f64 = corners.iter().map(|(weight, rate)| weight / rate).sum();
+        if takes > 0.0 { 1.0 / (takes * beyond) } else { 0.0 }
+    }
+
+    /// The share of requests about this size that one replica sustains within the SLO, and how many a second of them. A size between
+    /// points is reckoned as a mixture of requests at these points: so does the time that a request takes, above. The rate is the
+    /// least of the points that sustain any, so that the share is not carried by the easiest of them.
+    #[must_use]
+    pub fn partly(&self, input: f64, output: f64) -> (f64, f64) {
+        let (corners, beyond) = self.corners(input, output);
+        let able = || corners.iter().filter(|(_, rate)| *rate > 0.0);
+        let least = able().map(|(_, rate)| *rate).reduce(f64::min).unwrap_or(0.0);
+        (able().map(|(weight, _)| weight).sum(), least / beyond)
+    }
+
+    /// The points about a size, each with its weight and rate, and how many times larger than the grid the size is.
+    fn corners(&self, input: f64, output: f64) -> (Vec<(f64, f64)>, f64) {
         let rates = self.lowered();
         let (row, down, longer) = place(&self.indexes[0], output);
         let (column, right, wider) = place(&self.indexes[1], input);
-        let mut takes = 0.0;
-        for (at, share) in [(row, 1.0 - down), (row + 1, down)] {
-            for (beside, part) in [(column, 1.0 - right), (column + 1, right)] {
-                if share * part <= 0.0 {
-                    continue;
-                }
-                let rate = rates.get(at).and_then(|row| row.get(beside)).copied().unwrap_or(0.0);
-                if rate <= 0.0 {
-                    return 0.0;
-                }
-                takes += share * part / rate;
-            }
-        }
-        if takes > 0.0 { 1.0 / (takes * longer * wider) } else { 0.0 }
+        let at = |row: usize, column: usize| rates.get(row).and_then(|row| row.get(column)).copied().unwrap_or(0.0);
+        let rows = [(row, 1.0 - down), (row + 1, down)];
+        let columns = [(column, 1.0 - right), (column + 1, right)];
+        let all = rows
+            .iter()
+            .flat_map(|(row, share)| columns.iter().map(move |(column, part)| (*row, *column, share * part)));
+        let corners = all.filter(|(.., weight)| *weight > 0.0).map(|(row, column, weight)| (weight, at(row, column)));
+        (corners.collect(), longer * wider)
     }
 }
 
@@ -166,6 +181,10 @@ mod tests {
         assert!((profile.capacity(512.0, 4.0) - 8.0).abs() < 1e-9);
         assert_eq!((profile.capacity(512.0, 16.0), profile.capacity(500.0, 8.0)), (0.0, 0.0));
         assert!(profile.capacity(128.0, 8.0) > 0.0);
+        // Half-way to the point that fails both ways: three quarters are as at the others, at the least of their rates.
+        let (share, rate) = profile.partly(256.0, 8.0);
+        assert!((share - 0.75).abs() < 1e-9 && (rate - 4.0).abs() < 1e-9, "{share} {rate}");
+        assert_eq!((profile.partly(512.0, 16.0), profile.partly(1024.0, 16.0)), ((0.0, 0.0), (0.0, 0.0)));
     }
 
     #[test]
