@@ -361,8 +361,8 @@ impl Optimizer {
                 brain.batch(&batch);
             }
         } else if let Some(path) = configured.and_then(|one| one.records.clone()) {
-            let records = Arc::clone(&model.records);
-            let read = tokio::task::spawn_blocking(move || locked(&records).read(&path, now)).await;
+            let (records, name) = (Arc::clone(&model.records), model.name.clone());
+            let read = tokio::task::spawn_blocking(move || locked(&records).read(&path, &name, now)).await;
             let (batch, trouble) = match read {
                 Ok(Ok(batch)) => (batch, None),
                 Ok(Err((batch, trouble))) => (batch, Some(trouble)),
