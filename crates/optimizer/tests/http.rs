@@ -152,6 +152,7 @@ async fn its_own_metrics_are_a_page_that_every_parser_reads() {
         "gpu_optimizer_replicas",
         "gpu_optimizer_requests_per_second",
         "gpu_optimizer_turns_total",
+        "gpu_optimizer_turn_seconds",
     ] {
         assert!(page.family(name).is_some(), "{name}: {text}");
     }
