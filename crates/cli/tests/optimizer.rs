@@ -1,5 +1,7 @@
 //! The command `optimizer`: what it refuses, that it follows the requests of a local world's gateway, and that it ends as it is told to.
 
+#![allow(clippy::unwrap_used, reason = "all of it is test code")]
+
 mod common;
 
 use common::http::Batch;

@@ -115,7 +115,7 @@ impl Log {
             }
         }
         if self.lost > 0 {
-            self.say(format!("{} requests are missing in it", self.lost));
+            self.say(&format!("{} requests are missing in it", self.lost));
         }
     }
 
@@ -123,12 +123,12 @@ impl Log {
         match self.try_append(text) {
             Ok(()) if self.lost > 0 => {
                 let lost = std::mem::take(&mut self.lost);
-                self.say(format!("requests are written again; {lost} are missing in it"));
+                self.say(&format!("requests are written again; {lost} are missing in it"));
             }
             Ok(()) => {}
             Err(error) => {
                 if self.lost == 0 {
-                    self.say(format!(
+                    self.say(&format!(
                         "requests cannot be written, and those that end meanwhile will be missing: {error}"
                     ));
                 }
@@ -157,7 +157,7 @@ impl Log {
         std::fs::metadata(&self.path).is_ok_and(|there| (there.dev(), there.ino()) == (about.dev(), about.ino()))
     }
 
-    fn say(&self, message: String) {
+    fn say(&self, message: &str) {
         (self.tell)(format!("{}: {message}", self.path.display()));
     }
 }

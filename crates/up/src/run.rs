@@ -23,7 +23,7 @@ use anyhow::Context;
 use autoscaler_core::Fleet;
 use autoscaler_runtime::record::{self, Recorder};
 use autoscaler_scrape::{ScrapeConfig, Scraper};
-use gateway::{Event, Gateway, GatewayConfig};
+use gateway::{Event, Gateway, GatewayConfig, GatewayHandle};
 use local_world::Supervisor;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -129,9 +129,7 @@ pub async fn run(options: Options, stop: CancellationToken) -> anyhow::Result<Su
     let tasks = TaskTracker::new();
     tasks.spawn(tasks::count(handle.subscribe(RECORDS), Arc::clone(&tally)));
     let recorded = options.record.is_some().then(|| handle.subscribe(RECORDS));
-    let requests = options.requests.as_deref();
-    let requests = requests.map(|path| begin_requests(path, handle.subscribe(RECORDS), &options.lines, clock));
-    let requests = requests.transpose()?;
+    let requests = begin_requests(&options, &handle, clock)?;
     tasks.spawn(tasks::narrate(supervisor.events(), options.lines.clone(), clock, background.clone()));
     tasks.spawn(routing::follow(supervisor.clone(), handle.clone(), background.clone()));
     let pulse = Pulse {
@@ -214,13 +212,14 @@ fn begin_recording(
 }
 
 /// Begins the file of requests that was asked for.
-fn begin_requests(path: &Path, ended: Receiver<Event>, lines: &Lines, clock: Clock) -> anyhow::Result<Writing> {
-    let lines = lines.clone();
+fn begin_requests(options: &Options, gateway: &GatewayHandle, clock: Clock) -> anyhow::Result<Option<Writing>> {
+    let Some(path) = &options.requests else { return Ok(None) };
+    let lines = options.lines.clone();
     let tell = move |message: String| {
         tracing::warn!("{message}");
         lines.write(&Line::Warning { at: clock.now(), message });
     };
-    requests::begin(path, ended, Box::new(tell))
+    requests::begin(path, gateway.subscribe(RECORDS), Box::new(tell)).map(Some)
 }
 
 /// Gives the last lines their time, off the runtime: both wait for a reader.
