@@ -203,14 +203,15 @@ mod tests {
     fn written(path: &Path, events: Vec<Event>) -> Vec<String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (sender, receiver) = tokio::sync::mpsc::channel(100);
-        events.into_iter().for_each(|event| sender.try_send(event).unwrap());
+        for event in events {
+            sender.try_send(event).unwrap();
+        }
         drop(sender);
         let told = Arc::new(Mutex::new(Vec::new()));
         let tell = Arc::clone(&told);
         let writing = begin(path, receiver, Box::new(move |text| tell.lock().unwrap().push(text))).unwrap();
         runtime.block_on(writing.0).unwrap();
-        let told = told.lock().unwrap().clone();
-        told
+        told.lock().unwrap().clone()
     }
 
     #[test]
