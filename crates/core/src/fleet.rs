@@ -28,6 +28,17 @@ pub struct Plan {
     pub made_at: Timestamp,
     /// By autoscaler name.
     pub replicas: BTreeMap<String, u32>,
+    /// What each count rests on, for people; by autoscaler name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub why: BTreeMap<String, String>,
+}
+
+impl Plan {
+    /// What a target's count rests on.
+    #[must_use]
+    pub fn reason(&self, name: &str) -> &str {
+        self.why.get(name).map_or("taken from the plan", String::as_str)
+    }
 }
 
 /// What was decided for a fleet, by autoscaler name.

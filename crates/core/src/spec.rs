@@ -304,6 +304,16 @@ impl Behavior {
     }
 }
 
+impl Behavior {
+    /// The same with a scale-down window of at least `window`.
+    #[must_use]
+    pub fn held_down(&self, window: Span) -> Self {
+        let mut held = self.clone();
+        held.down.stabilization = held.down.stabilization.max(window);
+        held
+    }
+}
+
 impl Tolerance {
     /// The same on both sides.
     #[must_use]

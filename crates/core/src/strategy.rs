@@ -204,8 +204,8 @@ fn planned(spec: &Spec, settings: &Planned, now: Timestamp, plan: Option<&Plan>,
             trail.push(Stage::Metric, Rule::PlanStale, None, None, detail.clone());
             Answer { because: detail, ..Answer::default() }
         }
-        Some((_, count)) => {
-            trail.push(Stage::Metric, Rule::FromPlan, None, count, "taken from the plan");
+        Some((plan, count)) => {
+            trail.push(Stage::Metric, Rule::FromPlan, None, count, plan.reason(&spec.name).to_owned());
             Answer { wanted: Some(count), because: "plan".to_owned(), planned: Some(count), ..Answer::default() }
         }
     }
@@ -233,7 +233,13 @@ fn hybrid(
     match reactive.wanted {
         Some(wanted) => {
             let raised = wanted.max(floor);
-            trail.push(Stage::Recommendation, rule, wanted, raised, format!("the plan's floor is {floor}"));
+            trail.push(
+                Stage::Recommendation,
+                rule,
+                wanted,
+                raised,
+                format!("the plan's floor is {floor}: {}", plan.reason(&spec.name)),
+            );
             Answer { wanted: Some(raised), planned, ..reactive }
         }
         None if fresh && spec.sources.is_empty() => {

@@ -31,6 +31,9 @@ pub(crate) struct Target {
     pub(crate) resumed: bool,
 }
 
+/// A hybrid whose plan is gone is only reactive, and scales down as carefully as AIBrix's reactive strategies do.
+const REACTIVE_HOLD: Span = Span::secs(300);
+
 /// An absence after a restart that is at least this long may have outlived what the state remembers.
 const ABSENCE: Span = Span::secs(60);
 
@@ -227,7 +230,9 @@ fn settled(
             if !matches!(strategy, Strategy::Hpa(_)) {
                 count = guards::pending(spec.pending_deadline, now, seen, count, trail);
             }
-            count = behavior::stabilize(&spec.behavior, log, now, current, count, trail);
+            let alone = matches!(strategy, Strategy::Hybrid(..)) && planned.is_none();
+            let behavior = if alone { &spec.behavior.held_down(REACTIVE_HOLD) } else { &spec.behavior };
+            count = behavior::stabilize(behavior, log, now, current, count, trail);
             count = behavior::limit_rate(&spec.behavior, &state.changes, now, current, count, trail);
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod decide;
 pub mod pages;
+pub mod planning;
 pub mod quantity;
 pub mod record;
 pub mod spec;

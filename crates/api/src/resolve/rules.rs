@@ -24,6 +24,7 @@ pub(super) struct Both {
 
 pub(super) fn rules(spec: &PodAutoscalerSpec, settings: &Settings) -> Both {
     let hpa = spec.scaling_strategy == ScalingStrategy::Hpa;
+    let planned = spec.scaling_strategy.plans();
     let annotated = [
         settings.max_scale_up_rate.is_some() || settings.up_cooldown.is_some(),
         settings.max_scale_down_rate.is_some() || settings.down_cooldown.is_some(),
@@ -33,10 +34,10 @@ pub(super) fn rules(spec: &PodAutoscalerSpec, settings: &Settings) -> Both {
     let directions = behavior.map_or([None, None], |b| [b.scale_up.as_ref(), b.scale_down.as_ref()]);
     let (base, from) = match (behavior, hpa) {
         (Some(_), true) => (by_direction(directions, annotated, settings), RulesFrom::Behavior),
-        (Some(_), false) => (cooldowns(settings), RulesFrom::Behavior),
+        (Some(_), false) => (cooldowns(settings, planned), RulesFrom::Behavior),
         (None, true) if annotated.contains(&true) => (aibrix_hpa(settings), RulesFrom::Annotations),
         (None, true) => (kubernetes(), RulesFrom::Kubernetes),
-        (None, false) => (cooldowns(settings), RulesFrom::Annotations),
+        (None, false) => (cooldowns(settings, planned), RulesFrom::Annotations),
     };
     let ([up, down], [stated_up, stated_down]) = (base, directions);
     Both { up: stated(stated_up, up), down: stated(stated_down, down), from }
@@ -69,12 +70,13 @@ fn stated(rules: Option<&ScalingRules>, base: Rules) -> Rules {
     }
 }
 
-/// KPA, APA and the planning strategies: cooldown windows, and no limit besides the strategy's rates.
-fn cooldowns(settings: &Settings) -> [Rules; 2] {
+/// KPA, APA and the planning strategies: cooldown windows, and no limit besides the strategy's rates. A plan knows itself how long
+/// what it lets go could not be had back, so it has a window only where one is asked for.
+fn cooldowns(settings: &Settings, planned: bool) -> [Rules; 2] {
     let free = |window| Rules { stabilization: Some(window), select: SelectPolicy::Max, policies: Vec::new() };
     [
         free(settings.up_cooldown.unwrap_or(Duration::ZERO)),
-        free(settings.down_cooldown.unwrap_or(DEFAULT_DOWN_COOLDOWN)),
+        free(settings.down_cooldown.unwrap_or(if planned { Duration::ZERO } else { DEFAULT_DOWN_COOLDOWN })),
     ]
 }
 

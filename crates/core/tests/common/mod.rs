@@ -98,7 +98,8 @@ pub(crate) fn planned() -> Planned {
 }
 
 pub(crate) fn plan(made_at: f64, replicas: &[(&str, u32)]) -> Plan {
-    Plan { made_at: at(made_at), replicas: replicas.iter().map(|&(name, count)| (name.to_owned(), count)).collect() }
+    let replicas = replicas.iter().map(|&(name, count)| (name.to_owned(), count)).collect();
+    Plan { made_at: at(made_at), replicas, why: BTreeMap::new() }
 }
 
 pub(crate) fn source(key: &str, kind: SourceKind, target: f64, target_type: TargetType) -> Source {

@@ -8,6 +8,7 @@ use autoscaler_api::{Diagnostic, PodAutoscaler};
 use autoscaler_core::fleet::{Member, Pool};
 use autoscaler_core::state::{FleetState, History};
 use autoscaler_core::{Fleet, Observation, Plan, Span, Spec, Timestamp};
+use std::collections::BTreeMap;
 
 /// What `decide` is told besides its input.
 #[derive(Debug, Default)]
@@ -156,7 +157,7 @@ fn observation(
 }
 
 fn plan(clock: Clock, now: Timestamp, plan: &PlanInput) -> Plan {
-    Plan { made_at: plan.made_at.map_or(now, |at| clock.at(at)), replicas: plan.replicas.clone() }
+    Plan { made_at: plan.made_at.map_or(now, |at| clock.at(at)), replicas: plan.replicas.clone(), why: BTreeMap::new() }
 }
 
 fn autoscalers(input: &Input, warnings: &mut Vec<String>) -> Result<Vec<(String, PodAutoscaler)>, DecideError> {

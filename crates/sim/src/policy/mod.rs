@@ -6,6 +6,7 @@ mod fixed;
 mod late;
 mod llmd;
 mod named;
+mod planner;
 mod product;
 mod wva;
 

@@ -6,7 +6,10 @@ use super::llmd::{SloAware, TokenAware};
 use super::product::{Product, ProductError};
 use super::wva::Saturation;
 use crate::world::Policy;
+use autoscaler_api::{PodAutoscaler, resolve};
 use autoscaler_core::spec::Bounds;
+use autoscaler_planning::{Knowledge, Parts, Planning};
+use autoscaler_runtime::planning::{Known, settings};
 use engine_model::{Capacity, EngineSpec};
 use serde_json::{Value, json};
 use workload::score::Slo;
@@ -43,6 +46,11 @@ enum Kind {
         target: Target,
         interval: f64,
     },
+    /// A manifest with a plan.
+    Planned {
+        strategy: &'static str,
+        parts: Parts,
+    },
     SloAware,
     TokenAware,
     Saturation,
@@ -65,8 +73,30 @@ const fn ours(strategy: &'static str, metric: &'static str, target: Target, inte
     Kind::Ours { strategy, metric, target, interval }
 }
 
+/// All parts of the plan's rule.
+const WHOLE: Parts = Parts { forecast: true, quantile: true, consolidation: true, calibration: true, backlog: true };
+
+/// The plan's rule without one part, to see what it is worth; not in the list, and found by name.
+const ABLATIONS: [Named; 5] = [
+    without("hybrid-no-forecast", Parts { forecast: false, ..WHOLE }),
+    without("hybrid-no-quantile", Parts { quantile: false, ..WHOLE }),
+    without("hybrid-no-consolidation", Parts { consolidation: false, ..WHOLE }),
+    without("hybrid-no-calibration", Parts { calibration: false, ..WHOLE }),
+    without("hybrid-no-backlog", Parts { backlog: false, ..WHOLE }),
+];
+
+const fn without(name: &'static str, parts: Parts) -> Named {
+    Named { name, about: "hybrid without one part", kind: Kind::Planned { strategy: "Hybrid", parts } }
+}
+
 /// All of them.
-pub const POLICIES: [Named; 8] = [
+pub const POLICIES: [Named; 10] = [
+    Named {
+        name: "hybrid",
+        about: "the plan as a floor, KV cache use at 90 % above it",
+        kind: Kind::Planned { strategy: "Hybrid", parts: WHOLE },
+    },
+    Named { name: "optimizer", about: "the plan alone", kind: Kind::Planned { strategy: "Optimizer", parts: WHOLE } },
     Named {
         name: "hpa-kv",
         about: "HPA, KV cache use at 80 %",
@@ -112,7 +142,7 @@ impl Named {
     /// The policy called `name`.
     #[must_use]
     pub fn find(name: &str) -> Option<Self> {
-        POLICIES.into_iter().find(|policy| policy.name == name)
+        POLICIES.into_iter().chain(ABLATIONS).find(|policy| policy.name == name)
     }
 
     /// Its manifest, where it is ours, with the target that it has for a capacity; and the seconds between its decisions.
@@ -136,12 +166,34 @@ impl Named {
                     serde_json::from_value(manifest).map_err(|error| ProductError::Manifest(error.to_string()))?;
                 Box::new(Product::new(&object, interval)?)
             }
+            Kind::Planned { strategy, parts } => Box::new(planned(strategy, parts, terms, knob)?),
             Kind::SloAware => Box::new(SloAware::new(bounds, terms.slo, knob)),
             Kind::TokenAware => Box::new(TokenAware::new(bounds, 1.0 / terms.capacity.per_input, knob)),
             Kind::Saturation => Box::new(Saturation::new(knob)),
             Kind::Planner => Box::new(Planner::new(terms.engine.clone(), terms.slo, knob)),
         })
     }
+}
+
+/// The KV cache's head-room above a plan: vLLM preempts where it runs full.
+const KV_GUARD: f64 = 0.9;
+
+/// A manifest with a plan, whose knob is how much of what the SLO leaves free is used.
+fn planned(strategy: &str, parts: Parts, terms: &Terms, knob: f64) -> Result<Product, ProductError> {
+    let wrong = |error: &dyn std::fmt::Display| ProductError::Manifest(error.to_string());
+    let mut manifest = manifest(strategy, "kv_cache_usage_perc", KV_GUARD, terms.bounds);
+    manifest["spec"]["slo"] = json!({"objectives": [
+        {"metric": "ttft", "seconds": terms.slo.ttft}, {"metric": "tpot", "seconds": terms.slo.tpot}]});
+    let object: PodAutoscaler = serde_json::from_value(manifest).map_err(|error| wrong(&error))?;
+    let resolved = resolve(&object).map_err(|found| {
+        ProductError::Manifest(found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    })?;
+    let knowledge = Knowledge::Engine(Box::new(terms.engine.clone()));
+    let cost = Some(f64::from(terms.engine.gpus));
+    let mut settings = settings(&[(&resolved, Known { knowledge, cost })], 0.0);
+    (settings.parts, settings.boldness) = (parts, knob);
+    let planning = Planning::new(settings).map_err(|error| wrong(&error))?;
+    Ok(Product::new(&object, TICK)?.with_planning(planning))
 }
 
 fn manifest(strategy: &str, metric: &str, target: f64, bounds: Bounds) -> Value {

@@ -1,15 +1,18 @@
 //! The product's own core, told by a manifest, on what the world shows.
 
 use super::PROMETHEUS;
+use super::planner::Planner;
 use crate::world::{Fleet, Metrics, Policy, Seen, Stage};
 use autoscaler_api::resolved::SourceKind as ApiKind;
 use autoscaler_api::{PodAutoscaler, resolve};
+use autoscaler_core::fleet::Plan;
 use autoscaler_core::fleet::{Member as PoolMember, Pool};
 use autoscaler_core::observe::Pod;
 use autoscaler_core::spec::{Spec, Strategy};
 use autoscaler_core::{
     Fleet as Core, Observation, Phase, Reading, Span, TargetDecision, TargetObservation, Timestamp, Why,
 };
+use autoscaler_planning::Planning;
 use autoscaler_runtime::decide::input::Settings;
 use autoscaler_runtime::spec::in_world;
 use std::collections::BTreeMap;
@@ -64,6 +67,7 @@ const GAUGES: [(&str, Gauge); 9] = [
 pub struct Products {
     fleet: Core,
     members: Vec<Member>,
+    planner: Option<Planner>,
     interval: f64,
     samples: Option<f64>,
     scrapes: Option<f64>,
@@ -108,7 +112,14 @@ impl Products {
         });
         let fleet = Core::new(specs, pools.into_iter().collect());
         // An HPA reads engines by an adapter of Prometheus; what decides beside others reads pages.
-        Ok(Self { fleet, members, interval, samples, scrapes: hpa.then_some(PROMETHEUS) })
+        Ok(Self { fleet, members, planner: None, interval, samples, scrapes: hpa.then_some(PROMETHEUS) })
+    }
+
+    /// The same, for manifests that ask for a plan: all are of one model.
+    #[must_use]
+    pub fn with_planning(self, planning: Planning) -> Self {
+        let kept = Some(Planner::new(planning));
+        Self { planner: kept, ..self }
     }
 
     fn observe(&mut self, seen: &[Seen<'_>]) -> Observation {
@@ -138,8 +149,13 @@ impl Fleet for Products {
     }
 
     fn decide(&mut self, seen: &[Seen<'_>]) -> Vec<u32> {
-        let observation = self.observe(seen);
+        let mut observation = self.observe(seen);
         let now = Timestamp::from_secs(seen.first().map_or(0.0, |seen| seen.now));
+        observation.plan = self.planner.as_mut().and_then(|planner| planner.plan(seen)).map(|plan| Plan {
+            made_at: Timestamp::from_secs(plan.made_at),
+            replicas: plan.replicas,
+            why: plan.why,
+        });
         let mut decided = self.fleet.step(now, &observation).targets;
         let each = self.members.iter_mut().zip(seen).map(|(member, seen)| {
             let Some(decision) = decided.remove(&member.name) else { return seen.wanted };
@@ -163,6 +179,14 @@ impl Product {
     /// A manifest's autoscaler, that decides every `interval` seconds.
     pub fn new(object: &PodAutoscaler, interval: f64) -> Result<Self, ProductError> {
         Ok(Self(Products::new(std::slice::from_ref(object), interval, None, &[])?))
+    }
+}
+
+impl Product {
+    /// The same with a plan of its own.
+    #[must_use]
+    pub fn with_planning(self, planning: Planning) -> Self {
+        Self(self.0.with_planning(planning))
     }
 }
 

@@ -123,7 +123,14 @@ impl<'a> Book<'a> {
         traffic.ended += 1;
         traffic.ended_input += u64::from(arrival.input_tokens);
         traffic.ended_output += u64::from(arrival.output_tokens);
-        traffic.recent.push_back(Ended { at, ttft, tpot });
+        traffic.recent.push_back(Ended {
+            at,
+            arrived: arrival.at,
+            ttft,
+            tpot,
+            input: arrival.input_tokens,
+            output: arrival.output_tokens,
+        });
         if !self.scored(id) {
             return;
         }

@@ -51,10 +51,16 @@ pub struct Metrics {
 pub struct Ended {
     /// When, seconds.
     pub at: f64,
+    /// When it arrived, seconds.
+    pub arrived: f64,
     /// Time to first token, seconds.
     pub ttft: f64,
     /// Mean time per output token after the first, seconds; none where there was one token.
     pub tpot: Option<f64>,
+    /// Prompt tokens.
+    pub input: u32,
+    /// Answer tokens.
+    pub output: u32,
 }
 
 /// What the router has counted since the beginning, and what ended of late.

@@ -1,0 +1,180 @@
+//! The outlook: what load to expect a start-up from now, as a distribution.
+//!
+//! Load is looked at as a level and what becomes of it: for each of several levels (means over two minutes to four hours, and a
+//! forecast) the ratios of the load that came a horizon later to the level then are counted. All of these distributions are true to
+//! what happened; the best level is the one whose distribution asks for the least capacity. Short levels win where load drifts, long
+//! ones where it comes in bursts that nobody can foresee, and the forecast where it has a trend or a season.
+
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// Prompt tokens and requests a second.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Flow {
+    /// Prompt tokens a second.
+    pub input: f64,
+    /// Requests a second.
+    pub requests: f64,
+}
+
+impl Flow {
+    /// Goes a share of the way to `other`.
+    fn approach(&mut self, other: Self, share: f64) {
+        self.input += (other.input - self.input) * share;
+        self.requests += (other.requests - self.requests) * share;
+    }
+}
+
+/// Lengths of the levels, seconds: two minutes follow a drift, four hours see bursts as what they are.
+pub const LEVELS: [f64; 4] = [120.0, 600.0, 3600.0, 14_400.0];
+/// The levels and the forecast.
+pub const KINDS: usize = LEVELS.len() + 1;
+/// What a level is called.
+pub const NAMES: [&str; KINDS] = ["2 min", "10 min", "1 h", "4 h", "forecast"];
+/// The load of now: about as long as a request takes, so that the work of an answer is where it is done, seconds.
+const NOW: f64 = 15.0;
+/// Ratios are counted in steps of a tenth (60 from e^-3 to e^3).
+const BINS: usize = 60;
+const RANGE: f64 = 3.0;
+/// What has been counted is halved in so many seconds: half a day, so that a day's bursts are known on the next.
+const HALF_LIFE: f64 = 43_200.0;
+/// Before anything is counted: ratios around 1 with this spread of their logarithm, which weigh so many counts.
+const PRIOR: (f64, f64) = (0.35, 10.0);
+/// The beginning is not learnt from: the levels are still being found, seconds.
+const SETTLED: f64 = 60.0;
+/// Most looks between now and a horizon ago.
+const PENDING: usize = 4000;
+
+/// The levels and their distributions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outlook {
+    now: Flow,
+    levels: [Flow; LEVELS.len()],
+    began: Option<f64>,
+    last: f64,
+    /// Looks whose future is not known yet: when, the levels, and the forecast's requests a second.
+    pending: VecDeque<(f64, [Flow; LEVELS.len()], Option<f64>)>,
+    counts: [Vec<f64>; KINDS],
+}
+
+impl Default for Outlook {
+    fn default() -> Self {
+        let counts = std::array::from_fn(|_| vec![0.0; BINS]);
+        let (now, levels) = (Flow::default(), [Flow::default(); LEVELS.len()]);
+        Self { now, levels, began: None, last: 0.0, pending: VecDeque::new(), counts }
+    }
+}
+
+impl Outlook {
+    /// Takes the flow since the look before, and learns from looks that are a horizon old. `work` says what a flow asks for;
+    /// `forecast` is the mean that is foreseen, in requests a second.
+    pub fn observe(&mut self, now: f64, flow: Flow, horizon: f64, work: &dyn Fn(Flow) -> f64, forecast: Option<f64>) {
+        let began = *self.began.get_or_insert(now);
+        let passed = (now - self.last).max(0.0);
+        self.last = now;
+        // A mean over what there is, until there is more than a length.
+        let known = (now - began + passed).max(1e-3);
+        let share = |length: f64| (1.0 - (-passed / length).exp()).max(passed / known).min(1.0);
+        self.now.approach(flow, share(NOW).min(1.0));
+        for (level, length) in self.levels.iter_mut().zip(LEVELS) {
+            level.approach(flow, share(length));
+        }
+        if now - began >= SETTLED {
+            self.pending.push_back((now, self.levels, forecast));
+        }
+        let load = work(self.now);
+        while let Some((at, levels, foreseen)) = self.pending.front().copied() {
+            if at + horizon > now && self.pending.len() <= PENDING {
+                break;
+            }
+            self.pending.pop_front();
+            let kept = 0.5_f64.powf(passed / HALF_LIFE);
+            let foreseen = foreseen.map(|rate| self.scaled(rate));
+            for (kind, counts) in self.counts.iter_mut().enumerate() {
+                let level = levels.get(kind).copied().or(foreseen);
+                let Some(level) = level.map(work).filter(|level| *level > 0.0) else { continue };
+                for count in counts.iter_mut() {
+                    *count *= kept;
+                }
+                counts[bin(load / level)] += 1.0;
+            }
+        }
+    }
+
+    /// The flow of now at another rate of requests.
+    fn scaled(&self, requests: f64) -> Flow {
+        let level = self.levels[1];
+        let each = if level.requests > 0.0 { level.input / level.requests } else { 0.0 };
+        Flow { input: each * requests, requests }
+    }
+
+    /// The load of now.
+    #[must_use]
+    pub fn now(&self) -> Flow {
+        self.now
+    }
+
+    /// A level; none where there is no forecast.
+    #[must_use]
+    pub fn level(&self, kind: usize, forecast: Option<f64>) -> Option<Flow> {
+        self.levels.get(kind).copied().or_else(|| forecast.map(|rate| self.scaled(rate)))
+    }
+
+    /// Whether a kind has been back-tested at all.
+    #[must_use]
+    pub fn known(&self, kind: usize) -> f64 {
+        self.counts.get(kind).map_or(0.0, |counts| counts.iter().sum())
+    }
+
+    /// Ratios and their weights, which sum up to 1. Weighted by load: it is requests that miss, not seconds.
+    #[must_use]
+    pub fn ratios(&self, kind: usize) -> Vec<(f64, f64)> {
+        let Some(counts) = self.counts.get(kind) else { return vec![(1.0, 1.0)] };
+        let prior = |ratio: f64| (-(ratio.ln() / PRIOR.0).powi(2) / 2.0).exp();
+        let scale = PRIOR.1 / (0..BINS).map(|at| prior(value(at))).sum::<f64>();
+        let weighted =
+            counts.iter().enumerate().map(|(at, count)| (value(at), value(at) * (count + scale * prior(value(at)))));
+        let mut ratios: Vec<(f64, f64)> = weighted.filter(|(_, weight)| *weight > NOTHING).collect();
+        let total: f64 = ratios.iter().map(|(_, weight)| weight).sum();
+        for (_, weight) in &mut ratios {
+            *weight /= total.max(NOTHING);
+        }
+        ratios
+    }
+
+    /// Whether a loaded form is one that was saved.
+    pub(crate) fn is_sound(&self) -> bool {
+        let flow = |flow: &Flow| {
+            flow.input.is_finite() && flow.requests.is_finite() && flow.input >= 0.0 && flow.requests >= 0.0
+        };
+        let counts = self
+            .counts
+            .iter()
+            .all(|counts| counts.len() == BINS && counts.iter().all(|count| count.is_finite() && *count >= 0.0));
+        counts
+            && flow(&self.now)
+            && self.levels.iter().all(flow)
+            && self.last.is_finite()
+            && self.pending.len() <= PENDING + 1
+    }
+
+    /// After a break: levels go on, and what was pending is forgotten, since nobody saw what came of it.
+    pub(crate) fn resume(&mut self, now: f64) {
+        self.pending.clear();
+        self.last = now;
+        self.began = Some(self.began.map_or(now, |began| began.min(now)));
+    }
+}
+
+/// Weights below are not worth a computation.
+const NOTHING: f64 = 1e-3;
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the bins")]
+fn bin(ratio: f64) -> usize {
+    let place = (ratio.max(1e-9).ln() + RANGE) / (2.0 * RANGE) * BINS as f64;
+    place.clamp(0.0, (BINS - 1) as f64) as usize
+}
+
+fn value(bin: usize) -> f64 {
+    ((bin as f64 + 0.5) / BINS as f64 * 2.0 * RANGE - RANGE).exp()
+}

@@ -1,0 +1,89 @@
+//! What manifests mean for planning: one model's targets, its SLO, its forecast. Reads no file: whoever calls has the profiles.
+
+use autoscaler_api::resolved::ResolvedAutoscaler;
+use autoscaler_api::v1alpha1::{Objective as ApiObjective, ObjectiveMetric};
+use autoscaler_planning::{Knowledge, Objective, Planning, Settings, SettingsError, Target};
+use engine_model::EngineSpec;
+use forecast::Event;
+use planner::Profile;
+
+/// What is known of one target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Known {
+    /// What its replicas run on.
+    pub knowledge: Knowledge,
+    /// Cost of one replica an hour, where somebody knows it.
+    pub cost: Option<f64>,
+}
+
+impl Known {
+    /// What a file or a ConfigMap says: an engine model as `profile --fit` writes it, or a GPU profile in AIBrix's form. The error
+    /// names the field.
+    pub fn from_json(text: &str) -> Result<Self, String> {
+        let json: serde_json::Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if json.get(ENGINE_FIELD).is_some() {
+            let spec: EngineSpec = serde_json::from_value(json).map_err(|error| error.to_string())?;
+            spec.validate().map_err(|error| error.to_string())?;
+            return Ok(Self { knowledge: Knowledge::Engine(Box::new(spec)), cost: None });
+        }
+        let profile = Profile::from_json(text).map_err(|error| error.to_string())?;
+        Ok(Self { cost: Some(profile.cost), knowledge: Knowledge::Profile(Box::new(profile)) })
+    }
+}
+
+/// A field that every engine model has and no profile.
+const ENGINE_FIELD: &str = "weightsMs";
+
+/// The usual SLO of interactive chat, where a manifest has none: 2 s to the first token, 100 ms a token.
+const TTFT: f64 = 2.0;
+const TPOT: f64 = 0.1;
+
+/// The planning of the autoscalers of one model, with what is known of each. `epoch` is the Unix time of the world's zero, which
+/// events are on. SLO and forecast are those of the first that has them.
+pub fn planning(objects: &[(&ResolvedAutoscaler, Known)], epoch: f64) -> Result<Planning, SettingsError> {
+    Planning::new(settings(objects, epoch))
+}
+
+/// The settings that [`planning`] has.
+#[must_use]
+pub fn settings(objects: &[(&ResolvedAutoscaler, Known)], epoch: f64) -> Settings {
+    let targets = objects.iter().map(|(object, known)| Target {
+        name: object.name.clone(),
+        cost: known.cost.filter(|cost| cost.is_finite() && *cost > 0.0).unwrap_or(1.0),
+        min: object.bounds.min,
+        max: object.bounds.max,
+        knowledge: known.knowledge.clone(),
+    });
+    let slo = objects.iter().find_map(|(object, _)| object.slo.as_ref());
+    let objectives = slo.map(|slo| slo.objectives.as_slice()).unwrap_or_default();
+    let mut settings = Settings::new(objective(objectives), targets.collect());
+    // A percentile is the share that must keep its objective; the strictest of all stands.
+    let percentiles = objectives.iter().filter_map(|one| one.percentile).map(|percent| percent / 100.0);
+    let attainment = percentiles.chain(slo.and_then(|slo| slo.attainment)).reduce(f64::max);
+    settings.attainment = attainment.unwrap_or(settings.attainment).clamp(0.5, 0.9999);
+    if let Some(forecast) = objects.iter().find_map(|(object, _)| object.forecast.as_ref()) {
+        settings.horizon = forecast.horizon_seconds.map(f64::from);
+        settings.season = forecast.season_seconds.map(f64::from);
+        let events = forecast.events.iter().flatten().filter_map(|event| {
+            let at = |text: &str| text.parse::<jiff::Timestamp>().ok().map(|at| at.as_second() as f64 - epoch);
+            let (start, end) = (at(&event.start)?, at(&event.end)?);
+            Some(Event { name: event.name.clone(), start, end, factor: event.factor })
+        });
+        settings.events = events.collect();
+    }
+    settings
+}
+
+fn objective(objectives: &[ApiObjective]) -> Objective {
+    if objectives.is_empty() {
+        return Objective { ttft: Some(TTFT), tpot: Some(TPOT), e2e: None };
+    }
+    let least = |metric: ObjectiveMetric| {
+        objectives.iter().filter(|one| one.metric == metric).map(|one| one.seconds).reduce(f64::min)
+    };
+    Objective {
+        ttft: least(ObjectiveMetric::Ttft),
+        tpot: least(ObjectiveMetric::Tpot),
+        e2e: least(ObjectiveMetric::E2e),
+    }
+}
