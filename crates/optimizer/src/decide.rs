@@ -4,13 +4,15 @@ use crate::config::{MAX_REPLICAS, Settings};
 use crate::explain;
 use crate::fleet::Deployment;
 use crate::plan::{Plan, Quality};
-use crate::profiles::Profiles;
-use planner::{Answer, Gpu, Problem, Split, Status};
+use crate::profiles::{Known, Profiles};
+use planner::{Answer, Gpu, Problem, Profile, Split, Status};
 use request_monitor::Load;
 use std::collections::BTreeMap;
 
 /// Sizes that are planned for; the lightest of more are joined. A program of so many sizes is solved in well under a second.
 const MAX_SIZES: usize = 120;
+/// Less of a size is not planned for apart.
+const LEAST_SHARE: f64 = 0.01;
 
 /// All that a decision is made of.
 #[derive(Debug, Clone)]
@@ -113,18 +115,19 @@ impl Question {
         let queued = load.queued.filter(|queued| queued.is_finite()).unwrap_or(0.0).max(0.0);
         let backlog = if total > 0.0 { queued / self.settings.drain_seconds / total } else { 0.0 };
         let sizes = load.sizes.iter().filter(|size| size.rate > 0.0 && !self.idle);
-        let sizes = sizes.map(|size| planner::Load {
-            input: Some(size.input),
-            output: Some(size.output),
-            rate: (size.rate * (self.settings.headroom + backlog)).min(1e9),
-            capacity: known
-                .iter()
-                .map(|(key, known)| (key.clone(), known.profile.capacity(size.input, size.output).min(1e9)))
-                .collect(),
-            ..planner::Load::default()
+        let sizes = sizes.flat_map(|size| {
+            let rate = (size.rate * (self.settings.headroom + backlog)).min(1e9);
+            loads(size.input, size.output, rate, &known)
         });
+        let load: Vec<planner::Load> = sizes.collect();
+        if mostly_hopeless(&load) {
+            // Replicas for the few would be taken from the many, who come all the same and are served badly.
+            for gpu in gpus.values_mut() {
+                gpu.min = gpu.min.max(gpu.current.unwrap_or(0)).min(gpu.max.unwrap_or(u32::MAX));
+            }
+        }
         Problem {
-            load: sizes.collect(),
+            load,
             gpus,
             split: Split::Fractional,
             change_cost: self.settings.change_cost,
@@ -160,6 +163,35 @@ impl Question {
         }
         (Quality::Kept, kept, bound)
     }
+}
+
+/// A size as the planner is asked about it. Where no type holds the SLO at all points about it, it is two: the largest share of it that
+/// some type sustains, with the types that do, and the rest, with none.
+fn loads(input: f64, output: f64, rate: f64, known: &BTreeMap<String, &Known>) -> Vec<planner::Load> {
+    let load = |rate: f64, capacity: &dyn Fn(&Profile) -> f64| planner::Load {
+        input: Some(input),
+        output: Some(output),
+        rate,
+        capacity: known.iter().map(|(key, known)| (key.clone(), capacity(&known.profile).min(1e9))).collect(),
+        ..planner::Load::default()
+    };
+    let whole = load(rate, &|profile| profile.capacity(input, output));
+    let share = known.values().map(|known| known.profile.partly(input, output).0).fold(0.0, f64::max);
+    if !explain::hopeless(&whole) || share < LEAST_SHARE {
+        return vec![whole];
+    }
+    let able = load(rate * share, &|profile| {
+        let (own, capacity) = profile.partly(input, output);
+        if own >= share { capacity } else { 0.0 }
+    });
+    vec![able, load(rate * (1.0 - share), &|_| 0.0)]
+}
+
+/// Whether no type can serve more than half of what arrives.
+fn mostly_hopeless(loads: &[planner::Load]) -> bool {
+    let all: f64 = loads.iter().map(|load| load.rate).sum();
+    let lost: f64 = loads.iter().filter(|load| explain::hopeless(load)).map(|load| load.rate).sum();
+    lost > all / 2.0
 }
 
 /// The size with the highest rate.
@@ -338,6 +370,46 @@ mod tests {
         let size = plan.sizes.iter().find(|size| size.unserved > 0.0).unwrap();
         assert!(size.why.contains("p99 e2e below 5 s") && size.why.contains("e2e 9.000 s"), "{}", size.why);
         assert_eq!(counts(&plan), (3, 0), "the rest is planned all the same");
+    }
+
+    #[test]
+    fn a_size_near_one_that_nobody_can_serve_is_planned_in_part_and_the_rest_is_named() {
+        let mut question = question(5.0);
+        // Half-way between the grid's points both ways: a quarter is as the corner that fails.
+        question.load.sizes = vec![SizeRate { input: 512.0, output: 181.02, rate: 20.0 }];
+        let plan = plan(&question);
+        let of = |lost: bool| plan.sizes.iter().find(|size| (size.unserved > 0.0) == lost).unwrap();
+        assert!((of(false).rate - 15.0).abs() < 0.01 && (of(true).rate - 5.0).abs() < 0.01, "{plan:?}");
+        assert_eq!((counts(&plan), of(true).unserved), ((3, 1), 1.0), "15 requests/s at 10 and 2 a replica");
+        assert!(of(true).why.contains("no type can serve it"), "{}", of(true).why);
+    }
+
+    #[test]
+    fn while_most_of_the_load_cannot_be_served_nothing_is_taken_away() {
+        let mut question = question(30.0);
+        question.last = Some(plan(&question));
+        assert_eq!(counts(&plan(&question)), (0, 3));
+        let many = SizeRate { input: 2048.0, output: 512.0, rate: 25.0 };
+        question.load.sizes = vec![SizeRate { input: 128.0, output: 64.0, rate: 5.0 }, many];
+        assert_eq!(counts(&plan(&question)), (0, 3));
+        question.load.sizes[0].rate = 15.0;
+        question.load.sizes[1].rate = 1.0;
+        assert!(plan(&question).cost < 3.0, "most can be served");
+    }
+
+    #[test]
+    fn a_size_has_the_planners_reason_with_prices() {
+        let plan = plan(&question(50.0));
+        let size = &plan.sizes[0];
+        let reason = size.reason.as_ref().unwrap();
+        let cost = reason.marginal_cost.unwrap();
+        assert_eq!((reason.load, reason.cheapest.as_deref(), reason.why), (0, Some("d/large"), planner::Why::Cheapest));
+        assert!((cost - 0.1).abs() < 1e-9 && reason.room.abs() < 1e-9, "{reason:?}");
+        assert_eq!(size.why, "cheapest for this size, 33 % below d/small");
+        assert_eq!(
+            size.change.as_deref(),
+            Some("small would be as cheap at a cost of 0.20, or with 3.00 requests/s a replica instead of 2.00")
+        );
     }
 
     #[test]

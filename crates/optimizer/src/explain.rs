@@ -1,15 +1,21 @@
-//! Says of a plan what it is made of: for each size who serves it, why, at what price, and what would change that. Must not
-//! decide anything.
+//! Says of a plan what it is made of: for each size who serves it, and the planner's reasons in words. Must not decide anything.
 
 use crate::decide::Question;
 use crate::plan::{Choice, Plan, Quality, Share, SizePlan};
-use planner::{Answer, Problem};
+use planner::{Answer, Problem, Reason, Why};
 use std::collections::BTreeSet;
 
 /// An answer as a plan.
 pub(crate) fn plan(question: &Question, problem: &Problem, answer: &Answer, status: Quality, bound: f64) -> Plan {
-    let mut sizes: Vec<SizePlan> = (0..problem.load.len()).map(|at| size(question, problem, answer, at)).collect();
+    // The problem was asked already, so that it can be.
+    let reasons = planner::explain(problem, answer).unwrap_or_default();
+    let reason = |at: usize| reasons.iter().find(|reason| reason.load == at).cloned();
+    let sizes = (0..problem.load.len()).map(|at| size(question, problem, answer, at, reason(at)));
+    let mut sizes: Vec<SizePlan> = sizes.collect();
     sizes.sort_by(|a, b| b.unserved.total_cmp(&a.unserved).then(b.cost.total_cmp(&a.cost)));
+    for (at, size) in sizes.iter_mut().enumerate() {
+        size.reason.iter_mut().for_each(|reason| reason.load = at);
+    }
     let without = question.deployments.iter().filter(|(key, _)| !problem.gpus.contains_key(*key));
     let left = |(key, one): (&String, &crate::fleet::Deployment)| {
         let why = format!("no profile named {}, {} or its GPU type", one.name, one.key());
@@ -28,7 +34,7 @@ pub(crate) fn plan(question: &Question, problem: &Problem, answer: &Answer, stat
     }
 }
 
-fn size(question: &Question, problem: &Problem, answer: &Answer, at: usize) -> SizePlan {
+fn size(question: &Question, problem: &Problem, answer: &Answer, at: usize, reason: Option<Reason>) -> SizePlan {
     let load = &problem.load[at];
     let capacity = |key: &str| load.capacity.get(key).copied().unwrap_or(0.0);
     let cost = |key: &str| problem.gpus.get(key).map_or(0.0, |gpu| gpu.cost);
@@ -51,13 +57,12 @@ fn size(question: &Question, problem: &Problem, answer: &Answer, at: usize) -> S
         })
         .collect();
     let unserved: f64 = answer.unserved.iter().filter(|one| one.load == at).map(|one| one.share).sum();
-    let price = |share: &Share| choices.iter().find(|one| one.deployment == share.deployment).and_then(|one| one.price);
     let (input, output) = (load.input.unwrap_or(0.0), load.output.unwrap_or(0.0));
-    let marginal = served.iter().filter_map(price).reduce(f64::max);
     let why = if unserved > 0.0 {
         lacking(question, load)
     } else {
-        because(answer, &choices, &served) + beyond(question, &served, input, output)
+        reason.as_ref().map(|reason| because(reason, &served)).unwrap_or_default()
+            + beyond(question, &served, input, output)
     };
     SizePlan {
         input,
@@ -65,8 +70,8 @@ fn size(question: &Question, problem: &Problem, answer: &Answer, at: usize) -> S
         rate: load.rate,
         // The sum of nothing is -0.
         cost: served.iter().map(|share| share.replicas * cost(&share.deployment)).sum::<f64>() + 0.0,
-        marginal_cost: marginal,
-        change: if unserved > 0.0 { None } else { change(question, &choices, &served) },
+        change: reason.as_ref().filter(|_| unserved <= 0.0).and_then(|reason| change(question, reason, &choices)),
+        reason,
         choices,
         why,
         served,
@@ -97,27 +102,25 @@ pub(crate) fn lacking(question: &Question, load: &planner::Load) -> String {
 }
 
 /// Why a size is served where it is.
-fn because(answer: &Answer, choices: &[Choice], served: &[Share]) -> String {
-    let [only] = served else {
-        let names: Vec<String> =
-            served.iter().map(|share| format!("{:.0} % on {}", share.part * 100.0, share.deployment)).collect();
-        return format!("shared, to fill replicas that are needed in whole anyway: {}", names.join(", "));
-    };
-    match choices {
-        [best, ..] if best.deployment == only.deployment => {
-            match choices.get(1).and_then(|next| Some((next, next.price?))) {
-                Some((next, price)) => {
-                    let cheaper = 100.0 * (1.0 - best.price.unwrap_or(0.0) / price.max(f64::MIN_POSITIVE));
-                    format!("cheapest for this size, {cheaper:.0} % below {}", next.deployment)
-                }
-                None => "the only type that can serve it".to_owned(),
-            }
+fn because(reason: &Reason, served: &[Share]) -> String {
+    let parts: Vec<String> =
+        served.iter().map(|share| format!("{:.0} % on {}", share.part * 100.0, share.deployment)).collect();
+    let shared = if parts.len() > 1 { format!(", shared: {}", parts.join(", ")) } else { String::new() };
+    let cheapest = reason.cheapest.as_deref().unwrap_or("another type");
+    match reason.why {
+        Why::OnlyType => "the only type that can serve it".to_owned(),
+        Why::Cheapest => {
+            let below = reason.next.as_ref().zip(reason.marginal_cost).map(|(next, cost)| {
+                let cheaper = 100.0 * (1.0 - cost / next.marginal_cost.max(f64::MIN_POSITIVE)).max(0.0);
+                format!(", {cheaper:.0} % below {}", next.gpu)
+            });
+            format!("cheapest for this size{}{shared}", below.unwrap_or_default())
         }
-        [best, ..] if answer.replicas.get(&best.deployment) == Some(&0) => {
-            format!("{} is cheaper for this size, but not as a whole replica for what is left", best.deployment)
+        Why::WholeReplicas => {
+            format!("{cheapest} is cheaper by the request, but replicas are whole, and come to less so{shared}")
         }
-        [best, ..] => format!("room on replicas that run anyway; {} is cheaper where it is full", best.deployment),
-        [] => String::new(),
+        Why::Limits => format!("limits leave no room elsewhere{shared}"),
+        Why::NotServed => "nobody serves it".to_owned(),
     }
 }
 
@@ -131,21 +134,20 @@ fn beyond(question: &Question, served: &[Share], input: f64, output: f64) -> &'s
     if served.iter().any(outside) { "; larger than the profile's sizes, and reckoned in proportion" } else { "" }
 }
 
-/// What would move a size to the next type.
-fn change(question: &Question, choices: &[Choice], served: &[Share]) -> Option<String> {
-    let [only] = served else { return None };
-    let own = choices.iter().find(|choice| choice.deployment == only.deployment)?;
-    let other = choices.iter().find(|choice| choice.deployment != only.deployment)?;
-    let name = question.deployments.get(&other.deployment).map_or(other.deployment.as_str(), |one| one.shown());
-    match (own.price, other.price) {
-        (Some(price), Some(next)) if next > price && next > 0.0 => Some(format!(
-            "{name} would be as cheap at {:.0} % of its cost, or with {:.2} requests/s a replica instead of {:.2}",
-            100.0 * price / next,
-            other.capacity * next / price.max(f64::MIN_POSITIVE),
-            other.capacity
-        )),
-        (Some(_), Some(_)) => Some(format!("more load, which fills a replica of {name}")),
-        (Some(price), None) if price > 0.0 => Some(format!("{name} would have to serve it within its SLO at all")),
-        _ => None,
+/// What would move a size to another type.
+fn change(question: &Question, reason: &Reason, choices: &[Choice]) -> Option<String> {
+    let shown = |key: &str| question.deployments.get(key).map_or(key, |one| one.shown()).to_owned();
+    if reason.why == Why::WholeReplicas {
+        return Some(format!("more load, which fills a replica of {}", shown(reason.cheapest.as_ref()?)));
     }
+    let Some(next) = reason.next.as_ref().filter(|_| reason.why == Why::Cheapest) else {
+        let unable = choices.iter().find(|choice| choice.price.is_none()).filter(|_| reason.why == Why::OnlyType)?;
+        return Some(format!("{} would have to serve it within its SLO at all", shown(&unable.deployment)));
+    };
+    let capacity = choices.iter().find(|choice| choice.deployment == next.gpu).map_or(0.0, |choice| choice.capacity);
+    let cost = next.tips_at_cost.map(|cost| format!("at a cost of {cost:.2}"));
+    let rate =
+        next.tips_at_capacity.map(|rate| format!("with {rate:.2} requests/s a replica instead of {capacity:.2}"));
+    let ways: Vec<String> = cost.into_iter().chain(rate).collect();
+    (!ways.is_empty()).then(|| format!("{} would be as cheap {}", shown(&next.gpu), ways.join(", or ")))
 }

@@ -21,6 +21,7 @@ mod run;
 mod service;
 mod source;
 mod state;
+mod took;
 
 pub use config::{
     Config, DeploymentConfig, MAX_DEPLOYMENTS, MAX_FILE_BYTES, MAX_MODELS, MAX_REPLICAS, ModelConfig, RedisConfig,

@@ -63,11 +63,12 @@ pub(crate) struct SizePlan {
     pub(crate) served: Vec<Share>,
     /// What it costs by itself: the replicas' parts that it fills, per unit of time.
     pub(crate) cost: f64,
-    /// What a request a second more of this size costs where it is served, in fractions of replicas.
-    pub(crate) marginal_cost: Option<f64>,
+    /// The planner's grounds and prices; `load` is the size's place in the plan. None in plans of older states.
+    #[serde(default)]
+    pub(crate) reason: Option<planner::Reason>,
     /// What each deployment would make of it.
     pub(crate) choices: Vec<Choice>,
-    /// Why it is served where it is, or why nobody serves it.
+    /// The same in words, or why nobody serves it.
     pub(crate) why: String,
     /// What would have to change for another answer.
     #[serde(skip_serializing_if = "Option::is_none", default)]

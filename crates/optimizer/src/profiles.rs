@@ -2,31 +2,19 @@
 //! was fetched, but for what it is called.
 
 use crate::fleet::Deployment;
-use planner::Profile;
-use serde::{Deserialize, Serialize};
+use planner::{Profile, Slos};
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Most profiles of one model; one of each deployment is what there should be.
 const MAX_PROFILES: usize = 1000;
 
-/// A profile, with what it says of its SLO.
+/// A profile.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Known {
     pub(crate) profile: Profile,
-    pub(crate) terms: Terms,
     /// Where it is from.
     pub(crate) origin: String,
-}
-
-/// What the planner does not need: the objective that capacities were chosen for, and the latencies that were measured.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub(crate) struct Terms {
-    /// `percentile`, and seconds or rates by objective.
-    pub(crate) slos: BTreeMap<String, f64>,
-    /// Mean seconds by answer and then prompt tokens.
-    pub(crate) e2e: Option<Vec<Vec<f64>>>,
-    pub(crate) ttft: Option<Vec<Vec<f64>>>,
 }
 
 /// What is known of a profile, for people.
@@ -37,7 +25,7 @@ pub(crate) struct Summary {
     pub(crate) origin: String,
     /// Unix seconds; 0 where it does not say.
     pub(crate) created: f64,
-    pub(crate) slos: BTreeMap<String, f64>,
+    pub(crate) slos: Option<Slos>,
     /// Points of the grid, and those of them that sustain nothing within the SLO.
     pub(crate) points: usize,
     pub(crate) hopeless_points: usize,
@@ -65,9 +53,7 @@ impl Profiles {
         if self.0.len() >= MAX_PROFILES && !self.0.contains_key(&profile.gpu) {
             return Err(format!("{origin}: there are {MAX_PROFILES} profiles already"));
         }
-        // What is odd in the parts that only explain does not make the capacities worthless.
-        let terms = serde_json::from_str(text).unwrap_or_default();
-        self.0.insert(profile.gpu.clone(), Known { profile, terms, origin: origin.to_owned() });
+        self.0.insert(profile.gpu.clone(), Known { profile, origin: origin.to_owned() });
         Ok(Offer::Taken)
     }
 
@@ -86,7 +72,7 @@ impl Profiles {
                 gpu: known.profile.gpu.clone(),
                 origin: known.origin.clone(),
                 created: known.profile.created,
-                slos: known.terms.slos.clone(),
+                slos: known.profile.slos,
                 points: rates().count(),
                 hopeless_points: rates().filter(|rate| **rate <= 0.0).count(),
             }
@@ -98,15 +84,13 @@ impl Profiles {
 impl Known {
     /// The objectives, as people read them: `p99 e2e 5 s`.
     pub(crate) fn objective(&self) -> Option<String> {
-        let percentile = self.terms.slos.get("percentile").copied().unwrap_or(0.0);
-        let of = if percentile > 0.0 { format!("p{percentile}") } else { "mean".to_owned() };
-        let one = |(name, value): (&String, &f64)| match name.as_str() {
-            "percentile" => None,
-            "tput" => Some(format!("at least {value} requests/s")),
-            "tt" => Some(format!("at least {value} tokens/s")),
-            name => Some(format!("{of} {name} below {value} s")),
-        };
-        let parts: Vec<String> = self.terms.slos.iter().filter_map(one).collect();
+        let slos = self.profile.slos?;
+        let of = if slos.percentile > 0 { format!("p{}", slos.percentile) } else { "mean".to_owned() };
+        let times = [("e2e", slos.e2e), ("ttft", slos.ttft), ("tpat", slos.tpat), ("tpot", slos.tpot)];
+        let rates = [("requests/s", slos.tput), ("tokens/s", slos.tt)];
+        let times = times.iter().filter_map(|(name, most)| Some(format!("{of} {name} below {} s", (*most)?)));
+        let rates = rates.iter().filter_map(|(name, least)| Some(format!("at least {} {name}", (*least)?)));
+        let parts: Vec<String> = times.chain(rates).collect();
         (!parts.is_empty()).then(|| parts.join(", "))
     }
 
@@ -118,9 +102,10 @@ impl Known {
             let seconds = table.as_ref()?.get(row)?.get(column).copied()?;
             (seconds.is_finite() && seconds > 0.0).then_some(seconds)
         };
-        let e2e = at(&self.terms.e2e).map(|seconds| format!("e2e {seconds:.3} s"));
-        let ttft = at(&self.terms.ttft).map(|seconds| format!("ttft {seconds:.3} s"));
-        let parts: Vec<String> = e2e.into_iter().chain(ttft).collect();
+        let profile = &self.profile;
+        let known = [("e2e", at(&profile.e2e)), ("ttft", at(&profile.ttft)), ("tpot", at(&profile.tpot))];
+        let parts: Vec<String> =
+            known.iter().filter_map(|(name, seconds)| Some(format!("{name} {:.3} s", (*seconds)?))).collect();
         let (output, input) = (outputs.get(row)?, inputs.get(column)?);
         let of = format!("measured at {input} prompt and {output} answer tokens, mean");
         (!parts.is_empty()).then(|| format!("{} ({of})", parts.join(", ")))

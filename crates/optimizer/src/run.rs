@@ -117,9 +117,9 @@ async fn turn_all(optimizer: Arc<Optimizer>, stop: CancellationToken) {
 /// Turns of one model: at once, then at each tick and whenever something was said.
 async fn turn_one(optimizer: Arc<Optimizer>, model: Arc<Model>, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        let now = optimizer.now();
+        let (now, began) = (optimizer.now(), tokio::time::Instant::now());
         tokio::select! {
-            () = optimizer.turn(&model.name, now) => {}
+            () = optimizer.turn(&model.name, now) => model.took(began.elapsed()),
             () = stop.cancelled() => return,
         }
         tokio::select! {

@@ -10,6 +10,7 @@ use crate::source::engines::Engines;
 use crate::source::records::Records;
 use crate::source::redis::{Redis, profile_keys};
 use crate::source::{files, ticks};
+use crate::took::Took;
 use autoscaler_scrape::{ScrapeConfig, Scraper};
 use request_monitor::Load;
 use request_monitor::aibrix::{self, Trace};
@@ -91,6 +92,7 @@ pub(crate) struct Shown {
     pub(crate) at: f64,
     pub(crate) turns: u64,
     pub(crate) panics: u64,
+    pub(crate) took: Took,
     pub(crate) load: Option<Load>,
     pub(crate) plan: Option<Plan>,
     pub(crate) held: Option<String>,
@@ -361,8 +363,8 @@ impl Optimizer {
                 brain.batch(&batch);
             }
         } else if let Some(path) = configured.and_then(|one| one.records.clone()) {
-            let records = Arc::clone(&model.records);
-            let read = tokio::task::spawn_blocking(move || locked(&records).read(&path, now)).await;
+            let (records, name) = (Arc::clone(&model.records), model.name.clone());
+            let read = tokio::task::spawn_blocking(move || locked(&records).read(&path, &name, now)).await;
             let (batch, trouble) = match read {
                 Ok(Ok(batch)) => (batch, None),
                 Ok(Err((batch, trouble))) => (batch, Some(trouble)),
@@ -432,6 +434,11 @@ impl Model {
     fn show(&self, change: impl FnOnce(&mut Shown)) {
         let mut shown = self.shown.write().unwrap_or_else(PoisonError::into_inner);
         change(Arc::make_mut(&mut shown));
+    }
+
+    /// A turn ended that took so long.
+    pub(crate) fn took(&self, time: Duration) {
+        self.show(|shown| shown.took.add(time));
     }
 
     fn found(&self, found: BTreeMap<String, Deployment>, offered: Offered) {

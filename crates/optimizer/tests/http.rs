@@ -108,7 +108,9 @@ async fn the_api_tells_the_whole_plan() {
     for size in plan["sizes"].as_array().unwrap() {
         let shares: f64 = size["served"].as_array().unwrap().iter().map(|one| one["share"].as_f64().unwrap()).sum();
         assert!((shares - 1.0).abs() < 1e-6 && !size["why"].as_str().unwrap().is_empty(), "{size}");
-        assert!(size["marginalCost"].as_f64().unwrap() > 0.0 && size["choices"].as_array().unwrap().len() == 2);
+        assert!(
+            size["reason"]["marginalCost"].as_f64().unwrap() > 0.0 && size["choices"].as_array().unwrap().len() == 2
+        );
     }
     let a100 = &model["deployments"][0];
     assert_eq!((&a100["recommended"], &a100["by"], &a100["profiled"]), (&json!(1), &json!("plan"), &json!(true)));
@@ -150,6 +152,7 @@ async fn its_own_metrics_are_a_page_that_every_parser_reads() {
         "gpu_optimizer_replicas",
         "gpu_optimizer_requests_per_second",
         "gpu_optimizer_turns_total",
+        "gpu_optimizer_turn_seconds",
     ] {
         assert!(page.family(name).is_some(), "{name}: {text}");
     }

@@ -1,6 +1,6 @@
 //! What is answered, as JSON has it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// How good an answer is.
@@ -69,7 +69,7 @@ pub struct Unserved {
 
 /// Why a size goes where it goes, and what would change that. Costs are per request a second and unit of time, at the prices of the
 /// linear relaxation: as if replicas could be divided.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reason {
     /// The size, by its place in the problem.
@@ -90,7 +90,7 @@ pub struct Reason {
 }
 
 /// The grounds of a routing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Why {
     /// No other type can serve the size.
@@ -106,7 +106,7 @@ pub enum Why {
 }
 
 /// The next best type of a size, and what would make it as good as the cheapest while all other prices stay.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Next {
     /// The type.

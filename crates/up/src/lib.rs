@@ -15,6 +15,7 @@ mod observe;
 mod page;
 mod pulse;
 mod recording;
+mod requests;
 mod roll;
 mod routing;
 pub mod run;

@@ -37,12 +37,8 @@ pub(crate) fn router(view: Shared, tail: Tail) -> Router {
 }
 
 /// Serves until `shutdown` resolves.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    router: Router,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    axum::serve(listener, router).with_graceful_shutdown(shutdown).await
+pub(crate) async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()> + Send + 'static) {
+    bounded_serve::serve(listener, router, bounded_serve::Limits::default(), shutdown).await;
 }
 
 async fn index() -> impl IntoResponse {

@@ -9,6 +9,7 @@ use crate::observe::Observer;
 use crate::page;
 use crate::pulse::Pulse;
 use crate::recording::Recording;
+use crate::requests::{self, Writing};
 use crate::roll::Rolls;
 use crate::routing;
 use crate::setup::Setup;
@@ -20,9 +21,9 @@ use crate::view::Shared;
 use crate::world::World;
 use anyhow::Context;
 use autoscaler_core::Fleet;
-use autoscaler_runtime::record::{Recorder, Writing};
+use autoscaler_runtime::record::{self, Recorder};
 use autoscaler_scrape::{ScrapeConfig, Scraper};
-use gateway::{Event, Gateway, GatewayConfig};
+use gateway::{Event, Gateway, GatewayConfig, GatewayHandle};
 use local_world::Supervisor;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -57,6 +58,8 @@ pub struct Options {
     pub log_dir: Option<PathBuf>,
     /// A file to record the run in.
     pub record: Option<PathBuf>,
+    /// A file to append finished requests to, for the GPU optimizer.
+    pub requests: Option<PathBuf>,
     /// JSON lines.
     pub lines: Lines,
     /// Whether a live table is drawn.
@@ -126,6 +129,7 @@ pub async fn run(options: Options, stop: CancellationToken) -> anyhow::Result<Su
     let tasks = TaskTracker::new();
     tasks.spawn(tasks::count(handle.subscribe(RECORDS), Arc::clone(&tally)));
     let recorded = options.record.is_some().then(|| handle.subscribe(RECORDS));
+    let requests = begin_requests(&options, &handle, clock)?;
     tasks.spawn(tasks::narrate(supervisor.events(), options.lines.clone(), clock, background.clone()));
     tasks.spawn(routing::follow(supervisor.clone(), handle.clone(), background.clone()));
     let pulse = Pulse {
@@ -179,6 +183,9 @@ pub async fn run(options: Options, stop: CancellationToken) -> anyhow::Result<Su
     drop((handle, world.gateway, world.recording.take()));
     tasks.close();
     let _ = tokio::time::timeout(TASKS_TIMEOUT, tasks.wait()).await;
+    if let Some(requests) = requests {
+        requests.finish(TASKS_TIMEOUT).await;
+    }
     let mut summary = tally.lock().unwrap_or_else(PoisonError::into_inner).summary(clock.now(), world.changes);
     summary.decisions = view.read(|view| view.decisions.iter().cloned().collect());
     if over.result.is_ok() {
@@ -197,11 +204,22 @@ fn begin_recording(
     path: Option<&Path>,
     epoch: &str,
     ended: Option<Receiver<Event>>,
-) -> anyhow::Result<Option<(Recording, Writing)>> {
+) -> anyhow::Result<Option<(Recording, record::Writing)>> {
     let Some((path, ended)) = path.zip(ended) else { return Ok(None) };
     let (recorder, writing) =
         Recorder::create(path, epoch).with_context(|| format!("{}: cannot be written", path.display()))?;
     Ok(Some((Recording::new(recorder, ended), writing)))
+}
+
+/// Begins the file of requests that was asked for.
+fn begin_requests(options: &Options, gateway: &GatewayHandle, clock: Clock) -> anyhow::Result<Option<Writing>> {
+    let Some(path) = &options.requests else { return Ok(None) };
+    let lines = options.lines.clone();
+    let tell = move |message: String| {
+        tracing::warn!("{message}");
+        lines.write(&Line::Warning { at: clock.now(), message });
+    };
+    requests::begin(path, gateway.subscribe(RECORDS), Box::new(tell)).map(Some)
 }
 
 /// Gives the last lines their time, off the runtime: both wait for a reader.

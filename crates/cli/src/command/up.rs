@@ -73,6 +73,9 @@ pub(crate) struct UpArgs {
     /// Write down what is observed and decided, for `decide` and `simulate`
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
+    /// Append requests as they end to this file, as JSON lines: a source of load for `optimizer`
+    #[arg(long, value_name = "FILE")]
+    requests: Option<PathBuf>,
     /// Print JSON lines: start, decision, state, replica, warning, summary
     #[arg(long)]
     json: bool,
@@ -119,6 +122,7 @@ pub(crate) fn run(args: &UpArgs) -> anyhow::Result<ExitCode> {
         dashboard: args.dashboard,
         log_dir: args.log_dir.clone(),
         record: args.record.clone(),
+        requests: args.requests.clone(),
         lines,
         table: !args.json,
         announce: Box::new(move |place| {

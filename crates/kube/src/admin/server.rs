@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
+use bounded_serve::Limits;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,14 +44,13 @@ pub(crate) async fn serve(
         (bind(health).await?, Some(bind(metrics).await?), probes, page)
     };
     Ok(async move {
-        let until = |stop: CancellationToken| async move { stop.cancelled().await };
-        let first = axum::serve(health_listener, health_app).with_graceful_shutdown(until(stop.clone()));
+        let first = bounded_serve::serve(health_listener, health_app, Limits::default(), stop.cancelled());
         let second = async {
             if let Some(listener) = metrics_listener {
-                let _ = axum::serve(listener, metrics_app).with_graceful_shutdown(until(stop.clone())).await;
+                bounded_serve::serve(listener, metrics_app, Limits::default(), stop.cancelled()).await;
             }
         };
-        let _ = tokio::join!(async { first.await }, second);
+        tokio::join!(first, second);
     })
 }
 

@@ -10,11 +10,13 @@ use anyhow::Context as _;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::post;
 use axum::{Json, Router};
+use bounded_serve::Limits;
 use certificate::Certificate;
 use kube::Client;
 use kube::core::DynamicObject;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview};
 use listener::TlsListener;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +24,14 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const PATH: &str = "/validate";
 /// etcd takes objects of at most 1.5 MiB, and a review has the old and the new one.
 const MAX_BODY: usize = 4 << 20;
+/// The API server has a few connections, which it lets go after 90 s without a request; closing them before it does could meet a review
+/// on its way. It waits 30 s for an answer at most.
+const LIMITS: Limits = Limits {
+    connections: 128,
+    head: Duration::from_secs(120),
+    answer: Duration::from_secs(30),
+    grace: Duration::from_secs(5),
+};
 
 /// Binds the address and reads the certificate, so that both are errors at the start; gives back what serves until `stop`.
 pub(crate) async fn serve(
@@ -35,8 +45,7 @@ pub(crate) async fn serve(
     let router = Router::new().route(PATH, post(answer)).layer(DefaultBodyLimit::max(MAX_BODY)).with_state(client);
     let listener = TlsListener::new(listener, certificate);
     Ok(async move {
-        let stopped = async move { stop.cancelled().await };
-        let _ = axum::serve(listener, router).with_graceful_shutdown(stopped).await;
+        bounded_serve::serve(listener, router, LIMITS, stop.cancelled()).await;
     })
 }
 

@@ -2,6 +2,7 @@
 
 use super::aibrix::label;
 use crate::service::{Optimizer, locked};
+use crate::took::Took;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -31,6 +32,21 @@ impl Families {
         };
     }
 
+    /// How long a model's turns took.
+    fn turns(&mut self, model: &str, took: &Took) {
+        const NAME: &str = "gpu_optimizer_turn_seconds";
+        if !self.0.iter().any(|family| family.0 == NAME) {
+            self.0.push((NAME, "histogram", "Time that a turn took, from its sources to its plan", String::new()));
+        }
+        let Some((.., lines)) = self.0.iter_mut().find(|family| family.0 == NAME) else { return };
+        for (bound, count) in took.cumulative() {
+            let _ = writeln!(lines, "{NAME}_bucket{{model_name=\"{model}\",le=\"{bound}\"}} {count}");
+        }
+        let _ = writeln!(lines, "{NAME}_bucket{{model_name=\"{model}\",le=\"+Inf\"}} {}", took.count);
+        let _ = writeln!(lines, "{NAME}_sum{{model_name=\"{model}\"}} {}", took.sum);
+        let _ = writeln!(lines, "{NAME}_count{{model_name=\"{model}\"}} {}", took.count);
+    }
+
     fn text(&self) -> String {
         let mut text = String::new();
         for (name, kind, help, lines) in &self.0 {
@@ -58,6 +74,7 @@ fn render(optimizer: &Optimizer) -> String {
         let mut add = |family, kind, help, value| families.add(family, kind, help, &labels, value);
         add("gpu_optimizer_turns_total", "counter", "Turns that ended", shown.turns as f64);
         add("gpu_optimizer_panics_total", "counter", "Turns that ended in a panic", shown.panics as f64);
+        add("gpu_optimizer_turn_longest_seconds", "gauge", "The longest turn since the start", shown.took.longest);
         let held = f64::from(u8::from(shown.held.is_some()));
         add("gpu_optimizer_held", "gauge", "1 where the last plan is held for want of something", held);
         if let Some(load) = &shown.load {
@@ -75,6 +92,7 @@ fn render(optimizer: &Optimizer) -> String {
             let unserved = plan.sizes.iter().map(|size| size.unserved * size.rate).sum();
             add("gpu_optimizer_unserved_requests_per_second", "gauge", "Requests that no type serves", unserved);
         }
+        families.turns(&name, &shown.took);
         for (source, count) in &shown.failures {
             let labels = format!("{{model_name=\"{name}\",source=\"{}\"}}", label(source));
             let help = "Failures of sources";

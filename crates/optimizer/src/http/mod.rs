@@ -11,15 +11,13 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use bounded_serve::Limits;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 /// The largest body of a request: `{"replicas":"N"}` is all that is ever sent.
 const MAX_BODY_BYTES: usize = 4096;
-/// Connections that are still open so long after the end was asked for are cut.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// All routes.
 pub fn router(optimizer: Arc<Optimizer>) -> Router {
@@ -37,18 +35,7 @@ pub fn router(optimizer: Arc<Optimizer>) -> Router {
 
 /// Serves until `stop`.
 pub(crate) async fn serve(listener: TcpListener, optimizer: Arc<Optimizer>, stop: CancellationToken) {
-    let (asked, cut) = (stop.clone(), stop);
-    let serving =
-        axum::serve(listener, router(optimizer)).with_graceful_shutdown(async move { asked.cancelled().await });
-    tokio::select! {
-        served = async { serving.await } => {
-            if let Err(error) = served {
-                tracing::error!(%error, "the HTTP server ended");
-            }
-        }
-        // A client that keeps its connection busy does not keep the process.
-        () = async { cut.cancelled().await; tokio::time::sleep(GRACE).await } => {}
-    }
+    bounded_serve::serve(listener, router(optimizer), Limits::default(), stop.cancelled()).await;
 }
 
 /// An error as AIBrix says it.

@@ -4,8 +4,10 @@
 use request_monitor::records::Records as Counter;
 use request_monitor::{Batch, Size};
 use serde::Deserialize;
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Most bytes of one turn, some 100,000 records; what is more comes with the next turns.
@@ -17,26 +19,41 @@ const PAST_SECONDS: f64 = 600.0;
 #[derive(Debug, Default)]
 pub(crate) struct Records {
     counter: Counter,
-    offset: Option<u64>,
+    file: Option<Reading>,
     /// A line that was not complete yet.
     rest: Vec<u8>,
 }
 
+/// The file that is read, also where it has been moved, and how far it has been.
+#[derive(Debug)]
+struct Reading {
+    file: File,
+    offset: u64,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Record {
+struct Record<'a> {
     arrival: f64,
     end: f64,
     #[serde(default)]
     input_tokens: Option<f64>,
     #[serde(default)]
     output_tokens: Option<f64>,
+    /// A gateway of several models may write them all to one file.
+    #[serde(default, borrow)]
+    model: Option<Cow<'a, str>>,
 }
 
 impl Records {
-    /// Reads what was appended. Fails where the file cannot be read, or lines of it; the others count.
-    pub(crate) fn read(&mut self, path: &Path, now: f64) -> Result<Option<Batch>, (Option<Batch>, String)> {
-        let begins = self.offset.is_none();
+    /// Reads what was appended about a model. Fails where the file cannot be read, or lines of it; the others count.
+    pub(crate) fn read(
+        &mut self,
+        path: &Path,
+        model: &str,
+        now: f64,
+    ) -> Result<Option<Batch>, (Option<Batch>, String)> {
+        let begins = self.file.is_none();
         let bytes = self.appended(path).map_err(|error| (None, format!("{}: {error}", path.display())))?;
         let mut lines: Vec<u8> = std::mem::take(&mut self.rest);
         lines.extend(bytes);
@@ -47,7 +64,8 @@ impl Records {
         }
         let (mut bad, mut earliest) = (None, now);
         for (at, line) in lines.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty()) {
-            match serde_json::from_slice::<Record>(line) {
+            match serde_json::from_slice::<Record<'_>>(line) {
+                Ok(record) if record.model.as_ref().is_some_and(|own| own != model) => {}
                 Ok(record) if begins && (record.end < now - PAST_SECONDS || record.arrival < now - PAST_SECONDS) => {}
                 Ok(record) => {
                     earliest = earliest.min(record.arrival);
@@ -67,19 +85,41 @@ impl Records {
         }
     }
 
+    /// What was appended. A file that was moved away is read to its end before the one that has its name now.
     fn appended(&mut self, path: &Path) -> std::io::Result<Vec<u8>> {
-        let mut file = File::open(path)?;
-        let length = file.metadata()?.len();
-        // A file that has become shorter is another one.
-        let known = self.offset.filter(|offset| *offset <= length);
-        if known.is_none() {
-            self.rest.clear();
-        }
-        let from = known.unwrap_or(if self.offset.is_some() { 0 } else { length.saturating_sub(MAX_BYTES) });
-        file.seek(SeekFrom::Start(from))?;
         let mut bytes = Vec::new();
-        file.take(MAX_BYTES).read_to_end(&mut bytes)?;
-        self.offset = Some(from + bytes.len() as u64);
+        let begins = self.file.is_none();
+        let there = std::fs::metadata(path);
+        if let Some(Reading { file, offset }) = &mut self.file {
+            let about = file.metadata()?;
+            // A file that has become shorter was begun anew.
+            if *offset > about.len() {
+                self.rest.clear();
+                *offset = 0;
+            }
+            file.seek(SeekFrom::Start(*offset))?;
+            *offset += file.take(MAX_BYTES).read_to_end(&mut bytes)? as u64;
+            let same = there.as_ref().is_ok_and(|there| (there.dev(), there.ino()) == (about.dev(), about.ino()));
+            if same || *offset < about.len() {
+                return Ok(bytes);
+            }
+            // Whoever moved it away has written to it for the last time, so that half a line stays half.
+            let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            bytes.truncate(whole);
+            if whole == 0 {
+                self.rest.clear();
+            }
+        }
+        // Where there is none of the name now, what was read counts, and the next turn says so.
+        if bytes.is_empty() || there.is_ok() {
+            let mut file = File::open(path)?;
+            let length = file.metadata()?.len();
+            let from = if begins { length.saturating_sub(MAX_BYTES) } else { 0 };
+            file.seek(SeekFrom::Start(from))?;
+            let room = MAX_BYTES.saturating_sub(bytes.len() as u64);
+            let offset = from + (&mut file).take(room).read_to_end(&mut bytes)? as u64;
+            self.file = Some(Reading { file, offset });
+        }
         Ok(bytes)
     }
 }
@@ -102,22 +142,50 @@ mod tests {
             file.write_all(text.as_bytes()).unwrap();
         };
         let mut records = Records::default();
-        assert!(records.read(&path, 1000.0).is_err(), "no file yet");
+        assert!(records.read(&path, "m", 1000.0).is_err(), "no file yet");
         append(&line(1.0));
         append(&line(990.0));
-        let batch = records.read(&path, 1000.0).unwrap().unwrap();
+        let batch = records.read(&path, "m", 1000.0).unwrap().unwrap();
         assert_eq!((batch.arrivals, batch.completions()), (Some(1.0), 1.0), "what is long past is left out");
         let next = line(1005.0);
         append(&next[..20]);
-        assert_eq!(records.read(&path, 1010.0).unwrap().unwrap().arrivals, Some(0.0));
+        assert_eq!(records.read(&path, "m", 1010.0).unwrap().unwrap().arrivals, Some(0.0));
         append(&next[20..]);
-        assert_eq!(records.read(&path, 1020.0).unwrap().unwrap().arrivals, Some(1.0));
+        assert_eq!(records.read(&path, "m", 1020.0).unwrap().unwrap().arrivals, Some(1.0));
         append("odd\n");
         append(&line(1021.0));
-        let (batch, error) = records.read(&path, 1030.0).unwrap_err();
+        let (batch, error) = records.read(&path, "m", 1030.0).unwrap_err();
         assert!(batch.unwrap().arrivals == Some(1.0) && error.contains("a line"), "{error}");
         // Rotated: another file of the same name.
         std::fs::write(&path, line(1035.0)).unwrap();
-        assert_eq!(records.read(&path, 1040.0).unwrap().unwrap().arrivals, Some(1.0));
+        assert_eq!(records.read(&path, "m", 1040.0).unwrap().unwrap().arrivals, Some(1.0));
+    }
+
+    #[test]
+    fn a_file_that_was_moved_away_is_read_to_its_end_and_then_the_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("records");
+        let (old, new) = (line(990.0) + &line(991.0), line(1002.0));
+        std::fs::write(&path, &old[..old.len() / 2]).unwrap();
+        let mut records = Records::default();
+        assert_eq!(records.read(&path, "m", 1000.0).unwrap().unwrap().arrivals, Some(1.0));
+        std::fs::write(&path, &old).unwrap();
+        std::fs::rename(&path, folder.path().join("records.1")).unwrap();
+        std::fs::write(&path, &new).unwrap();
+        assert_eq!(records.read(&path, "m", 1010.0).unwrap().unwrap().arrivals, Some(2.0));
+        std::fs::rename(&path, folder.path().join("records.1")).unwrap();
+        assert!(records.read(&path, "m", 1020.0).is_err(), "nothing new, and no file");
+        std::fs::write(&path, line(1025.0)).unwrap();
+        assert_eq!(records.read(&path, "m", 1030.0).unwrap().unwrap().arrivals, Some(1.0));
+    }
+
+    #[test]
+    fn requests_for_other_models_in_the_same_file_do_not_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("records");
+        let of = |model: &str| line(990.0).replace('}', &format!(",\"model\":\"{model}\"}}"));
+        std::fs::write(&path, of("m") + &of("other") + &of("m\\u0062") + &line(991.0)).unwrap();
+        assert_eq!(Records::default().read(&path, "m", 1000.0).unwrap().unwrap().arrivals, Some(2.0));
+        assert_eq!(Records::default().read(&path, "mb", 1000.0).unwrap().unwrap().arrivals, Some(2.0));
     }
 }

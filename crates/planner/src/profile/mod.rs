@@ -81,13 +81,15 @@ impl Profile {
         serde_json::to_string(self).map_err(unsaid)
     }
 
-    /// More tokens are never carried more often: what noise measured otherwise counts as the smaller sizes' rate. Lowered, since a
-    /// capacity that is too high costs the SLO and one that is too low a little money.
+    /// Longer prompts are never carried more often, nor longer answers where the SLO has no objective per token: what noise measured
+    /// otherwise counts as the smaller sizes' rate. Lowered, since a capacity that is too high costs the SLO and one that is too low a
+    /// little money. With a limit per token a short answer is the harder one: what its few tokens wait for weighs on each of them.
     fn lowered(&self) -> Vec<Vec<f64>> {
+        let shorter_is_easier = !self.slos.is_some_and(|slos| slos.tpot.is_some() || slos.tpat.is_some());
         let mut rates = self.tputs.clone();
         for row in 0..rates.len() {
             for column in 0..rates[row].len() {
-                let above = if row > 0 { rates[row - 1][column] } else { f64::INFINITY };
+                let above = if row > 0 && shorter_is_easier { rates[row - 1][column] } else { f64::INFINITY };
                 let left = if column > 0 { rates[row][column - 1] } else { f64::INFINITY };
                 let own = &mut rates[row][column];
                 *own = own.min(above).min(left);
@@ -101,23 +103,38 @@ impl Profile {
     /// the grid the smallest size stands, beyond it a request takes time in proportion to its tokens.
     #[must_use]
     pub fn capacity(&self, input: f64, output: f64) -> f64 {
+        let (corners, beyond) = self.corners(input, output);
+        if corners.iter().any(|(_, rate)| *rate <= 0.0) {
+            return 0.0;
+        }
+        let takes: f64 = corners.iter().map(|(weight, rate)| weight / rate).sum();
+        if takes > 0.0 { 1.0 / (takes * beyond) } else { 0.0 }
+    }
+
+    /// The share of requests about this size that one replica sustains within the SLO, and how many a second of them. A size between
+    /// points is reckoned as a mixture of requests at these points: so does the time that a request takes, above. The rate is the
+    /// least of the points that sustain any, so that the share is not carried by the easiest of them.
+    #[must_use]
+    pub fn partly(&self, input: f64, output: f64) -> (f64, f64) {
+        let (corners, beyond) = self.corners(input, output);
+        let able = || corners.iter().filter(|(_, rate)| *rate > 0.0);
+        let least = able().map(|(_, rate)| *rate).reduce(f64::min).unwrap_or(0.0);
+        (able().map(|(weight, _)| weight).sum(), least / beyond)
+    }
+
+    /// The points about a size, each with its weight and rate, and how many times larger than the grid the size is.
+    fn corners(&self, input: f64, output: f64) -> (Vec<(f64, f64)>, f64) {
         let rates = self.lowered();
         let (row, down, longer) = place(&self.indexes[0], output);
         let (column, right, wider) = place(&self.indexes[1], input);
-        let mut takes = 0.0;
-        for (at, share) in [(row, 1.0 - down), (row + 1, down)] {
-            for (beside, part) in [(column, 1.0 - right), (column + 1, right)] {
-                if share * part <= 0.0 {
-                    continue;
-                }
-                let rate = rates.get(at).and_then(|row| row.get(beside)).copied().unwrap_or(0.0);
-                if rate <= 0.0 {
-                    return 0.0;
-                }
-                takes += share * part / rate;
-            }
-        }
-        if takes > 0.0 { 1.0 / (takes * longer * wider) } else { 0.0 }
+        let at = |row: usize, column: usize| rates.get(row).and_then(|row| row.get(column)).copied().unwrap_or(0.0);
+        let rows = [(row, 1.0 - down), (row + 1, down)];
+        let columns = [(column, 1.0 - right), (column + 1, right)];
+        let all = rows
+            .iter()
+            .flat_map(|(row, share)| columns.iter().map(move |(column, part)| (*row, *column, share * part)));
+        let corners = all.filter(|(.., weight)| *weight > 0.0).map(|(row, column, weight)| (weight, at(row, column)));
+        (corners.collect(), longer * wider)
     }
 }
 
@@ -164,6 +181,24 @@ mod tests {
         assert!((profile.capacity(512.0, 4.0) - 8.0).abs() < 1e-9);
         assert_eq!((profile.capacity(512.0, 16.0), profile.capacity(500.0, 8.0)), (0.0, 0.0));
         assert!(profile.capacity(128.0, 8.0) > 0.0);
+        // Half-way to the point that fails both ways: three quarters are as at the others, at the least of their rates.
+        let (share, rate) = profile.partly(256.0, 8.0);
+        assert!((share - 0.75).abs() < 1e-9 && (rate - 4.0).abs() < 1e-9, "{share} {rate}");
+        assert_eq!((profile.partly(512.0, 16.0), profile.partly(1024.0, 16.0)), ((0.0, 0.0), (0.0, 0.0)));
+    }
+
+    #[test]
+    fn with_a_limit_per_token_a_longer_answer_may_be_carried_more_often() {
+        let capacities = |slos: serde_json::Value| {
+            let text = json!({"gpu": "a", "cost": 1.0, "tputs": [[3.0, 1.9], [5.0, 5.5]], "indexes": [[4, 256], [512, 2048]],
+                "slos": slos});
+            let profile = Profile::from_json(&text.to_string()).unwrap();
+            [4.0, 256.0].map(|output| (profile.capacity(2048.0, output) * 1e6).round() / 1e6)
+        };
+        assert_eq!(capacities(json!({"percentile": 90, "tpot": 0.1})), [1.9, 5.0], "but not a longer prompt");
+        assert_eq!(capacities(json!({"percentile": 90, "ttft": 2.0, "tpat": 0.1})), [1.9, 5.0]);
+        assert_eq!(capacities(json!({"percentile": 90, "e2e": 5.0})), [1.9, 1.9], "noise");
+        assert_eq!(capacities(json!(null)), [1.9, 1.9]);
     }
 
     #[test]
@@ -204,15 +239,16 @@ mod tests {
         #[test]
         fn larger_requests_are_never_carried_more_often(
             rates in proptest::collection::vec(0.0_f64..100.0, 9), input in 1.0_f64..10_000.0, output in 1.0_f64..10_000.0,
-            more in 1.0_f64..3.0,
+            more in 1.0_f64..3.0, per_token in proptest::bool::ANY,
         ) {
             let rows: Vec<&[f64]> = rates.chunks(3).collect();
-            let text = json!({"gpu": "a", "cost": 1.0, "tputs": rows, "indexes": [[4, 64, 900], [10, 100, 2000]]});
+            let text = json!({"gpu": "a", "cost": 1.0, "tputs": rows, "indexes": [[4, 64, 900], [10, 100, 2000]],
+                "slos": per_token.then(|| json!({"tpot": 0.1}))});
             let profile = Profile::from_json(&text.to_string()).unwrap();
             let rate = profile.capacity(input, output);
             prop_assert!(rate.is_finite() && rate >= 0.0);
             prop_assert!(profile.capacity(input * more, output) <= rate * (1.0 + 1e-9));
-            prop_assert!(profile.capacity(input, output * more) <= rate * (1.0 + 1e-9));
+            prop_assert!(per_token || profile.capacity(input, output * more) <= rate * (1.0 + 1e-9));
         }
     }
 }
