@@ -127,9 +127,15 @@ impl Columns {
 
     pub(crate) fn maximize(&mut self, gains: &[f64]) -> End {
         let worth = WORTH * gains.iter().fold(1.0_f64, |most, gain| most.max(gain.abs()));
-        if !self.repair(gains) {
-            self.restart();
+        if self.repair(gains) && self.climb(gains, worth) == End::Best {
+            return End::Best;
         }
+        // What rounding made of the inverse is forgotten.
+        self.restart();
+        self.climb(gains, worth)
+    }
+
+    fn climb(&mut self, gains: &[f64], worth: f64) -> End {
         let mut still = 0;
         for _ in 0..MOST_PIVOTS {
             self.price(gains);

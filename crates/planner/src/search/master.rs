@@ -319,8 +319,9 @@ impl Master {
     /// Drops the oldest placements where there are too many.
     fn forget(&mut self) {
         let fixed = self.meaning.iter().take_while(|one| matches!(one, Meaning::Count(_))).count();
-        if self.meaning.len() > fixed + POOL {
-            let drop = fixed..self.meaning.len() - POOL / 2;
+        let pool = POOL.max(3 * self.rows.all);
+        if self.meaning.len() > fixed + pool {
+            let drop = fixed..self.meaning.len() - pool / 2;
             let stays = self.program.forget(drop);
             keep(&mut self.gains, &stays);
             keep(&mut self.meaning, &stays);
