@@ -2,10 +2,15 @@
 """`plan` against outside judges: HiGHS on the same problem with slices of a size counted together, and CBC (by PuLP) on Mélange's own
 formulation, one binary for each slice and type. Needs `pip install highspy pulp`.
 
-    judge.py PROGRAM [PROBLEMS] [DEADLINE]
+    judge.py PROGRAM[,PROGRAM...] [PROBLEMS] [DEADLINE] [FIRST] [KNOWN]
+
+PROGRAM is the binary `aibrix-autoscaler` or the example `solve` of the planner (any name that begins with "solve"); several are
+asked the same problem one after the other, and each has its row of the summary. FIRST is the seed of the first problem. KNOWN is a
+file that keeps what HiGHS came to, which does not depend on the machine's load, from run to run.
 """
 
 import json
+import os
 import random
 import statistics
 import subprocess
@@ -38,7 +43,8 @@ def problem(seed, deadline):
 
 def ours(program, given):
     began = time.time()
-    out = subprocess.run([program, "plan", "-"], input=json.dumps(given), capture_output=True, text=True, check=True)
+    arguments = [] if os.path.basename(program).startswith("solve") else ["plan", "-"]
+    out = subprocess.run([program, *arguments], input=json.dumps(given), capture_output=True, text=True, check=True)
     answer = json.loads(out.stdout)
     return answer, time.time() - began
 
@@ -102,48 +108,85 @@ def cbc(given, limit):
     return value, took
 
 
-def main():
-    program = sys.argv[1]
-    count = int(sys.argv[2]) if len(sys.argv) > 2 else 20
-    deadline = float(sys.argv[3]) if len(sys.argv) > 3 else 10.0
-    ratios, slow, proven_ours, equal, dearer, cheaper, wrong = [], [], 0, 0, 0, 0, 0
-    print("| problem | ours | s | HiGHS | s | CBC | s | note |\n|---|---|---|---|---|---|---|---|")
-    for seed in range(count):
-        given = problem(seed, deadline)
-        answer, took = ours(program, given)
-        best, bound, proven, judged = highs(given, 60.0)
-        other, other_took = cbc(given, deadline)
-        shape = f"{seed}: {len(given['gpus'])} types x {len(given['load'])} sizes x {given['split']['slices']}"
+class Tally:
+    """What one program came to, in all."""
+
+    def __init__(self):
+        self.ratios, self.slow = [], []
+        self.proven = self.equal = self.cheaper = self.dearer = self.wrong = 0
+
+    def judge(self, answer, highs_said, cbc_said):
+        """Counts an answer; what is to be said of it."""
+        (best, bound, proven, _), (other, other_took) = highs_said, cbc_said
         note, cost, own = [], answer["cost"], answer["status"] == "optimal"
-        proven_ours += own
-        lowest = best if proven else bound
         if own and cost > best + 1e-4 or proven and answer["bound"] > best + 1e-4:
             note.append("WRONG BOUND")
-        if cost < lowest - 1e-4:
+        if cost < (best if proven else bound) - 1e-4:
             note.append("BELOW THE JUDGE'S BOUND")
-        wrong += bool(note)
-        equal += abs(cost - best) <= 1e-4
+        self.wrong += bool(note)
+        self.proven += own
+        self.equal += abs(cost - best) <= 1e-4
         if not own:
             note.append(f"gap {100 * answer['gap']:.2f} %")
         if other is None or cost < other - 1e-4:
-            cheaper += 1
+            self.cheaper += 1
         elif cost > other + 1e-4:
-            dearer += 1
+            self.dearer += 1
             note.append("DEARER THAN CBC")
-        ratios.append(answer["seconds"] / max(other_took, 1e-3))
-        slow.append(answer["seconds"])
-        print(
-            f"| {shape} | {cost:.3f} | {answer['seconds']:.3f} | {best:.3f}{'' if proven else ' (not proven)'} | {judged:.2f} |"
-            f" {'none' if other is None else f'{other:.3f}'} | {other_took:.2f} | {', '.join(note)} |",
-            flush=True,
+        self.ratios.append(answer["seconds"] / max(other_took, 1e-3))
+        self.slow.append(answer["seconds"])
+        return ", ".join(note)
+
+    def row(self, name):
+        return (
+            f"| {name} | {len(self.slow)} | {self.proven} | {self.equal} | {self.cheaper} | {self.dearer} | {self.wrong} |"
+            f" {statistics.median(self.slow):.3f} | {max(self.slow):.2f} |"
+            f" {statistics.median(self.ratios):.3f} | {max(self.ratios):.2f} |"
         )
+
+
+def known_highs(path, seed, given):
+    known = {}
+    if path and os.path.exists(path):
+        with open(path) as file:
+            known = json.load(file)
+    if str(seed) not in known:
+        known[str(seed)] = highs(given, 60.0)
+        if path:
+            with open(path, "w") as file:
+                json.dump(known, file)
+    return known[str(seed)]
+
+
+def main():
+    def argument(at, default):
+        return sys.argv[at] if len(sys.argv) > at else default
+
+    programs = argument(1, "").split(",")
+    count, deadline, first = int(argument(2, 20)), float(argument(3, 10)), int(argument(4, 0))
+    known = argument(5, "")
+    tallies = [Tally() for _ in programs]
+    print("| problem | " + "ours | s | note | " * len(programs) + "HiGHS | s | CBC | s |")
+    print("|---|" + "---|---|---|" * len(programs) + "---|---|---|---|")
+    for seed in range(first, first + count):
+        given = problem(seed, deadline)
+        answers = [ours(program, given)[0] for program in programs]
+        judged = known_highs(known, seed, given)
+        other = cbc(given, deadline)
+        cells = [f"{seed}: {len(given['gpus'])} types x {len(given['load'])} sizes x {given['split']['slices']}"]
+        for tally, answer in zip(tallies, answers):
+            note = tally.judge(answer, judged, other)
+            cells += [f"{answer['cost']:.3f}", f"{answer['seconds']:.3f}", note]
+        cells += [f"{judged[0]:.3f}" + ("" if judged[2] else " (not proven)"), f"{judged[3]:.2f}"]
+        cells += ["none" if other[0] is None else f"{other[0]:.3f}", f"{other[1]:.2f}"]
+        print("| " + " | ".join(cells) + " |", flush=True)
     print(
-        f"\n| problems | proven | equal to HiGHS | cheaper than CBC | dearer than CBC | wrong | s: median | worst | times CBC's: median | worst |\n"
-        f"|---|---|---|---|---|---|---|---|---|---|\n"
-        f"| {count} | {proven_ours} | {equal} | {cheaper} | {dearer} | {wrong} | {statistics.median(slow):.3f} | {max(slow):.2f} |"
-        f" {statistics.median(ratios):.3f} | {max(ratios):.2f} |"
+        "\n| program | problems | proven | equal to HiGHS | cheaper than CBC | dearer than CBC | wrong |"
+        " s: median | worst | times CBC's: median | worst |\n|" + "---|" * 11
     )
-    sys.exit(1 if wrong or dearer else 0)
+    for program, tally in zip(programs, tallies):
+        print(tally.row(os.path.basename(program)))
+    sys.exit(1 if tallies[0].wrong or tallies[0].dearer else 0)
 
 
 main()

@@ -24,6 +24,8 @@ mod sliced;
 mod slices;
 mod small;
 mod solve;
+mod steps;
+mod together;
 
 pub use answer::{Answer, Next, Reason, Route, Status, Unserved, Why};
 pub use explain::explain;

@@ -1,23 +1,29 @@
 //! When a search ends: at a deadline, or after so many nodes, which is the same on every machine.
 
+use crate::together::Together;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Limits {
     /// None where nodes alone count.
     until: Option<Instant>,
     pub(crate) nodes: Option<u64>,
+    /// Another search of the same problem, which may end this one.
+    together: Option<Arc<Together>>,
 }
 
 impl Limits {
     /// With a number of nodes the clock is not looked at.
     pub(crate) fn new(seconds: f64, nodes: Option<u64>) -> Self {
         let until = Instant::now().checked_add(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
-        Self { until: until.filter(|_| nodes.is_none()), nodes }
+        Self { until: until.filter(|_| nodes.is_none()), nodes, together: None }
     }
 
     pub(crate) fn reached(&self, nodes: u64) -> bool {
-        self.nodes.is_some_and(|most| nodes >= most) || self.until.is_some_and(|until| Instant::now() >= until)
+        self.together.as_ref().is_some_and(|together| together.over())
+            || self.nodes.is_some_and(|most| nodes >= most)
+            || self.until.is_some_and(|until| Instant::now() >= until)
     }
 
     /// What is left; none where the clock does not count.
@@ -28,6 +34,23 @@ impl Limits {
     /// The same with a part of the time that is left, and at least so much.
     pub(crate) fn part(&self, share: f64, least: Duration) -> Self {
         let until = self.left().and_then(|left| Instant::now().checked_add(left.mul_f64(share).max(least)));
-        Self { until, ..*self }
+        Self { until, ..self.clone() }
+    }
+
+    /// The same, ended by what two searches tell each other, too.
+    pub(crate) fn with(&self, together: &Arc<Together>) -> Self {
+        Self { together: Some(Arc::clone(together)), ..self.clone() }
+    }
+
+    /// Whether another search may end this one.
+    pub(crate) fn shared(&self) -> bool {
+        self.together.is_some()
+    }
+
+    /// Tells another search what no answer is cheaper than.
+    pub(crate) fn bounded(&self, bound: f64) {
+        if let Some(together) = &self.together {
+            together.bounded(bound);
+        }
     }
 }

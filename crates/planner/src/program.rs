@@ -3,6 +3,7 @@
 use crate::greedy::Draft;
 use crate::limits::Limits;
 use crate::model::{Model, Size, UNBOUNDED};
+use crate::steps;
 use microlp::{ComparisonOp, OptimizationDirection, SolveOptions, SolveOutcome, TerminationReason, Variable};
 
 /// What the program came to.
@@ -79,7 +80,7 @@ pub(crate) fn program(model: &Model, draft: Option<&Draft>, limits: &Limits, lea
     options.node_limit = limits.nodes;
     options.warm_start = draft.map(|_| hint);
     let fallback = model.simple_bound();
-    let outcome = match lp.solve_with(options) {
+    let outcome = match steps::solve(&lp, options, limits, &|bound| limits.bounded(bound)) {
         Ok(outcome) => outcome,
         Err(microlp::Error::Infeasible) => return Found::Infeasible,
         // What the solver could not make out in floating point is not said to be impossible.

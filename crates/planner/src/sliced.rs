@@ -6,6 +6,8 @@ use crate::limits::Limits;
 use crate::program::{Found, program};
 use crate::search::counts::{Search, Verdict};
 use crate::slices;
+use crate::together::Together;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Efforts where nodes are what ends a search: each takes four times as long as the one before.
@@ -25,28 +27,68 @@ pub(crate) fn find(search: &mut Search<'_>, slices: u32, draft: Option<Draft>, l
     // Most of the time is for what turns out to be hard.
     visit(search, slices, &mut best, &limits.part(FIRST, LEAST));
     let closed = |search: &Search<'_>| search.beaten(search.bound());
-    if !closed(search) && !limits.reached(0) {
+    if closed(search) || limits.nodes.is_none() && beside(search, slices, &mut best, limits) {
+        return best;
+    }
+    if !limits.reached(0) {
         let share = if search.seen() { SEEN } else { UNSEEN };
         whole(search, &mut best, &limits.part(share, LEAST));
     }
+    harder(search, slices, &mut best, limits);
+    best
+}
+
+/// Judges again and again what is open, and what nobody has looked at yet.
+fn harder(search: &mut Search<'_>, slices: u32, best: &mut Option<Draft>, limits: &Limits) {
     for effort in 1.. {
         let over = limits.reached(0) || (limits.nodes.is_some() && effort > MOST_EFFORT);
-        if closed(search) || over {
+        if search.beaten(search.bound()) || over {
             break;
         }
-        again(search, slices, effort, &mut best, limits);
+        again(search, slices, effort, best, limits);
         // Half of what is left for counts that nobody has looked at yet.
-        visit(search, slices, &mut best, &limits.part(0.5, LEAST));
+        visit(search, slices, best, &limits.part(0.5, LEAST));
     }
-    best
+}
+
+/// Goes on judging while another thread solves the whole problem as one program; the better answer and the better bound of the two.
+/// False where there is no other thread to be had.
+fn beside(search: &mut Search<'_>, slices: u32, best: &mut Option<Draft>, limits: &Limits) -> bool {
+    let together = Arc::new(Together::new(search.step));
+    let limits = limits.with(&together);
+    if let Some((value, _)) = &search.best {
+        together.found(*value);
+    }
+    search.together = Some(Arc::clone(&together));
+    let (model, draft) = (search.model, best.clone());
+    let found = std::thread::scope(|scope| {
+        let whole = || {
+            let found = program(model, draft.as_ref(), &limits, None);
+            // Where it has come to an end before its time, there is nothing left to be searched.
+            if matches!(found, Found::Some { proven: true, .. } | Found::Infeasible) {
+                together.end();
+            }
+            found
+        };
+        let thread = std::thread::Builder::new().name("planner".to_owned()).spawn_scoped(scope, whole).ok()?;
+        harder(search, slices, best, &limits);
+        together.end();
+        thread.join().ok()
+    });
+    search.together = None;
+    search.settle(together.bound());
+    let Some(found) = found else { return false };
+    take(search, best, found);
+    true
 }
 
 /// Goes on with the search, each count judged lightly.
 fn visit(search: &mut Search<'_>, slices: u32, best: &mut Option<Draft>, limits: &Limits) {
     let model = search.model;
-    search.run(limits, &mut |blocks, counts, _| {
+    search.run(limits, &mut |blocks, counts, value| {
         let (verdict, shares) = slices::judge(model, slices, blocks, counts, 0, limits);
-        if verdict == Verdict::Carries {
+        // Counts that a node came to need not be cheaper than what is known.
+        if verdict == Verdict::Carries && best.as_ref().is_none_or(|best| value < model.objective(&best.replicas)) {
             *best = Some(Draft { shares, replicas: counts.to_vec() });
         }
         verdict
@@ -80,6 +122,11 @@ fn again(search: &mut Search<'_>, slices: u32, effort: u32, best: &mut Option<Dr
 /// The whole problem as one program: where there were too many counts to judge.
 fn whole(search: &mut Search<'_>, best: &mut Option<Draft>, limits: &Limits) {
     let found = program(search.model, best.as_ref(), limits, None);
+    take(search, best, found);
+}
+
+/// Takes what the whole problem as one program came to.
+fn take(search: &mut Search<'_>, best: &mut Option<Draft>, found: Found) {
     if let Found::Some { draft, bound, proven } = found {
         let value = search.model.objective(&draft.replicas);
         // Only what is better by more than rounding takes the place of what was checked exactly.

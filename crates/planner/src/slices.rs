@@ -7,7 +7,7 @@ use crate::model::Model;
 use crate::round::{Puzzle, State, seeded};
 use crate::search::block::{Block, ENOUGH};
 use crate::search::counts::Verdict;
-use crate::shares;
+use crate::{shares, steps};
 use microlp::{ComparisonOp, OptimizationDirection, SolveOptions, Variable};
 use std::time::Duration;
 
@@ -92,7 +92,7 @@ fn judge_block(
             return (Verdict::Unknown, Vec::new());
         }
     }
-    exact(&puzzle, NODES * u64::from(grown), limits.left().map(|left| left.min(FIRST * grown)))
+    exact(&puzzle, NODES * u64::from(grown), FIRST * grown, limits)
 }
 
 fn largest(values: &[f64]) -> f64 {
@@ -124,7 +124,7 @@ fn narrow(puzzle: &mut Puzzle, prices: &[f64], counts: &[f64]) -> bool {
 const OFF: f64 = 1e-6;
 
 /// The puzzle as a program in whole numbers: settled within so many nodes, or not.
-fn exact(puzzle: &Puzzle, nodes: u64, time: Option<Duration>) -> (Verdict, Vec<u32>) {
+fn exact(puzzle: &Puzzle, nodes: u64, time: Duration, limits: &Limits) -> (Verdict, Vec<u32>) {
     let kinds = puzzle.room.len();
     let mut program = microlp::Problem::new(OptimizationDirection::Minimize);
     let slices = i32::try_from(puzzle.slices).unwrap_or(i32::MAX);
@@ -155,9 +155,9 @@ fn exact(puzzle: &Puzzle, nodes: u64, time: Option<Duration>) -> (Verdict, Vec<u
         program.add_constraint(row.as_slice(), ComparisonOp::Le, *room);
     }
     let mut options = SolveOptions::default();
-    options.time_limit = time;
+    options.time_limit = limits.left().map(|left| left.min(time));
     options.node_limit = Some(nodes);
-    let outcome = match program.solve_with(options) {
+    let outcome = match steps::solve(&program, options, limits, &|_| {}) {
         Ok(outcome) => outcome,
         Err(microlp::Error::Infeasible) => return (Verdict::Cannot, Vec::new()),
         Err(_) => return (Verdict::Unknown, Vec::new()),

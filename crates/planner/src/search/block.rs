@@ -4,7 +4,7 @@
 //! made as needed (Dantzig and Wolfe, 1960); its prices are either a proof that counts are enough or a cut that they miss
 //! (Benders, 1962). Sizes and types that have nothing to do with others make a block of their own.
 
-use super::lp::{Columns, End};
+use super::lp::{Columns, End, keep};
 use crate::model::Model;
 
 /// Placements that are kept from question to question.
@@ -120,8 +120,8 @@ impl Block {
         let rhs: Vec<f64> = counts.iter().map(|count| count.max(self.nothing)).collect();
         if self.program.len() > POOL {
             let drop = ..self.places.len() - POOL / 2;
-            self.program.forget(0..drop.end);
-            self.places.drain(drop);
+            let stays = self.program.forget(0..drop.end);
+            keep(&mut self.places, &stays);
         }
         self.program.set_rhs(&rhs);
         let mut loads = vec![0.0; self.types.len()];

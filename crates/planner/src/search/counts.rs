@@ -6,8 +6,10 @@ use super::block::{Block, ENOUGH};
 use super::master::Master;
 use crate::limits::Limits;
 use crate::model::Model;
+use crate::together::Together;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
 /// What is this close to a whole number is one.
 const WHOLE: f64 = 1e-6;
@@ -36,10 +38,12 @@ pub(crate) struct Search<'a> {
     /// Counts of which the judge knew nothing, and what they come to.
     pub(crate) open: Vec<(f64, Vec<u32>)>,
     /// All objectives are multiples of it; 0 where that is not known.
-    step: f64,
+    pub(crate) step: f64,
     nodes: u64,
     /// What was found out elsewhere: no answer is cheaper.
     floor: f64,
+    /// Another search of the same problem.
+    pub(crate) together: Option<Arc<Together>>,
 }
 
 #[derive(Debug, Clone)]
@@ -87,6 +91,7 @@ impl<'a> Search<'a> {
             step: model.step(),
             nodes: 0,
             floor: 0.0,
+            together: None,
         }
     }
 
@@ -95,6 +100,9 @@ impl<'a> Search<'a> {
         let value = self.model.objective(&counts);
         if self.best.as_ref().is_none_or(|(best, _)| value < *best) {
             self.best = Some((value, counts));
+            if let Some(together) = &self.together {
+                together.found(value);
+            }
         }
     }
 
@@ -240,11 +248,13 @@ impl<'a> Search<'a> {
     }
 }
 
-fn raised(bound: f64, step: f64) -> f64 {
+/// A bound, up to the next multiple of a step.
+pub(crate) fn raised(bound: f64, step: f64) -> f64 {
     if step > 0.0 { ((bound - 1e-7) / step).ceil() * step } else { bound }
 }
 
-fn beaten(best: Option<f64>, bound: f64) -> bool {
+/// Whether nothing with this bound is cheaper than the best.
+pub(crate) fn beaten(best: Option<f64>, bound: f64) -> bool {
     best.is_some_and(|best| bound >= best - 1e-9 * best.max(1.0))
 }
 

@@ -27,11 +27,16 @@ pub(crate) struct Columns {
     rhs: Vec<f64>,
     /// Of the columns, one after the other.
     entries: Vec<f64>,
+    /// The same by row, each with its entries of all columns: sums over them are taken for several columns at a time.
+    lines: Vec<Vec<f64>>,
     /// By row: a number below `rows` is that row's slack, any other a column.
     basis: Vec<usize>,
     inverse: Vec<f64>,
     values: Vec<f64>,
     prices: Vec<f64>,
+    /// What columns gain at the prices, and what they take of a row of the inverse: room to reckon in.
+    reduced: Vec<f64>,
+    ways: Vec<f64>,
     pivots: usize,
 }
 
@@ -43,6 +48,9 @@ impl Columns {
             rows,
             rhs,
             entries: Vec::new(),
+            lines: vec![Vec::new(); rows],
+            reduced: Vec::new(),
+            ways: Vec::new(),
             basis: Vec::new(),
             inverse: Vec::new(),
             values: Vec::new(),
@@ -55,6 +63,9 @@ impl Columns {
 
     pub(crate) fn push(&mut self, column: &[f64]) {
         self.entries.extend_from_slice(column);
+        for (line, own) in self.lines.iter_mut().zip(column) {
+            line.push(*own);
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -71,15 +82,36 @@ impl Columns {
         self.refresh();
     }
 
-    /// Drops columns and begins again.
-    pub(crate) fn forget(&mut self, columns: std::ops::Range<usize>) {
-        self.entries.drain(columns.start * self.rows..columns.end * self.rows);
-        self.restart();
+    /// Drops columns of a range that are not in the basis, which stays; says of every column whether it stayed.
+    pub(crate) fn forget(&mut self, columns: std::ops::Range<usize>) -> Vec<bool> {
+        let mut stays: Vec<bool> = (0..self.len()).map(|at| !columns.contains(&at)).collect();
+        for at in self.basis.iter().filter(|at| **at >= self.rows) {
+            stays[at - self.rows] = true;
+        }
+        let mut after = 0;
+        let place = |stays: &bool| {
+            after += usize::from(*stays);
+            after - usize::from(*stays)
+        };
+        let places: Vec<usize> = stays.iter().map(place).collect();
+        for at in self.basis.iter_mut().filter(|at| **at >= self.rows) {
+            *at = places[*at - self.rows] + self.rows;
+        }
+        let rows = self.rows.max(1);
+        let kept = self.entries.chunks_exact(rows).zip(&stays).filter(|(_, stays)| **stays);
+        self.entries = kept.flat_map(|(column, _)| column.iter().copied()).collect();
+        for line in &mut self.lines {
+            keep(line, &stays);
+        }
+        stays
     }
 
     /// Takes the last column back, which must not have been used.
     pub(crate) fn pop(&mut self) {
         self.entries.truncate(self.entries.len() - self.rows);
+        for line in &mut self.lines {
+            line.pop();
+        }
     }
 
     /// What a row's right-hand side is worth at the margin, after [`Columns::maximize`].
@@ -95,9 +127,15 @@ impl Columns {
 
     pub(crate) fn maximize(&mut self, gains: &[f64]) -> End {
         let worth = WORTH * gains.iter().fold(1.0_f64, |most, gain| most.max(gain.abs()));
-        if !self.repair(gains) {
-            self.restart();
+        if self.repair(gains) && self.climb(gains, worth) == End::Best {
+            return End::Best;
         }
+        // What rounding made of the inverse is forgotten.
+        self.restart();
+        self.climb(gains, worth)
+    }
+
+    fn climb(&mut self, gains: &[f64], worth: f64) -> End {
         let mut still = 0;
         for _ in 0..MOST_PIVOTS {
             self.price(gains);
@@ -130,7 +168,11 @@ impl Columns {
     }
 
     /// The column that may take the place of one below 0 at the least loss; one that gains counts as one that loses nothing.
-    fn returning(&self, leaving: usize, gains: &[f64]) -> Option<usize> {
+    fn returning(&mut self, leaving: usize, gains: &[f64]) -> Option<usize> {
+        self.reduce(gains);
+        self.ways.clear();
+        self.ways.resize(gains.len(), 0.0);
+        take(&mut self.ways, &self.lines, &self.inverse[leaving * self.rows..(leaving + 1) * self.rows], 1.0);
         let row = &self.inverse[leaving * self.rows..(leaving + 1) * self.rows];
         let mut best: Option<(f64, f64, usize)> = None;
         let mut weigh = |at: usize, way: f64, loss: f64| {
@@ -147,13 +189,8 @@ impl Columns {
         for (at, (way, price)) in row.iter().zip(&self.prices).enumerate() {
             weigh(at, *way, *price);
         }
-        for (at, (column, gain)) in self.entries.chunks_exact(self.rows.max(1)).zip(gains).enumerate() {
-            let (mut way, mut paid) = (0.0, 0.0);
-            for ((own, part), price) in column.iter().zip(row).zip(&self.prices) {
-                way += own * part;
-                paid += own * price;
-            }
-            weigh(at + self.rows, way, paid - gain);
+        for (at, (way, gain)) in self.ways.iter().zip(&self.reduced).enumerate() {
+            weigh(at + self.rows, *way, -gain);
         }
         best.map(|(.., at)| at)
     }
@@ -168,7 +205,15 @@ impl Columns {
         }
     }
 
-    fn entering(&self, gains: &[f64], worth: f64, first: bool) -> Option<usize> {
+    /// What each column gains beyond what it takes at the prices.
+    fn reduce(&mut self, gains: &[f64]) {
+        self.reduced.clear();
+        self.reduced.extend_from_slice(gains);
+        take(&mut self.reduced, &self.lines, &self.prices, -1.0);
+    }
+
+    fn entering(&mut self, gains: &[f64], worth: f64, first: bool) -> Option<usize> {
+        self.reduce(gains);
         let mut best: (f64, Option<usize>) = (worth, None);
         for (row, price) in self.prices.iter().enumerate() {
             if -price > best.0 {
@@ -178,10 +223,9 @@ impl Columns {
                 }
             }
         }
-        for (at, (column, gain)) in self.entries.chunks_exact(self.rows.max(1)).zip(gains).enumerate() {
-            let reduced = gain - column.iter().zip(&self.prices).map(|(own, price)| own * price).sum::<f64>();
-            if reduced > best.0 {
-                best = (reduced, Some(at + self.rows));
+        for (at, reduced) in self.reduced.iter().enumerate() {
+            if *reduced > best.0 {
+                best = (*reduced, Some(at + self.rows));
                 if first {
                     return best.1;
                 }
@@ -263,6 +307,22 @@ impl Columns {
         self.basis = (0..rows).collect();
         self.inverse = (0..rows * rows).map(|at| f64::from(at / rows == at % rows)).collect();
         self.values = self.rhs.clone();
+    }
+}
+
+/// Keeps what of a list is said to stay.
+pub(crate) fn keep<T>(list: &mut Vec<T>, stays: &[bool]) {
+    let mut stays = stays.iter();
+    list.retain(|_| stays.next().copied().unwrap_or(true));
+}
+
+/// Adds `sign` times what columns, given by rows, come to at weights of the rows.
+fn take(sums: &mut [f64], lines: &[Vec<f64>], weights: &[f64], sign: f64) {
+    for (line, weight) in lines.iter().zip(weights).filter(|(_, weight)| **weight != 0.0) {
+        let weight = sign * weight;
+        for (sum, own) in sums.iter_mut().zip(line) {
+            *sum += weight * own;
+        }
     }
 }
 

@@ -3,11 +3,11 @@
 //! are what types carry of it. Any prices of replicas' time give a bound, whatever the program was stopped at (Lagrange).
 
 use super::block::Block;
-use super::lp::{Columns, End};
+use super::lp::{Columns, End, keep};
 use crate::model::Model;
 
-/// Placements that are kept.
-const POOL: usize = 400;
+/// Placements that are kept: making one anew takes less than weighing many at each pivot.
+const POOL: usize = 50;
 /// Placements that one node makes at most.
 const MOST_PLACEMENTS: usize = 3_000;
 /// What stands for nothing in a right-hand side, which must be above it.
@@ -319,11 +319,12 @@ impl Master {
     /// Drops the oldest placements where there are too many.
     fn forget(&mut self) {
         let fixed = self.meaning.iter().take_while(|one| matches!(one, Meaning::Count(_))).count();
-        if self.meaning.len() > fixed + POOL {
-            let drop = fixed..self.meaning.len() - POOL / 2;
-            self.program.forget(drop.clone());
-            self.gains.drain(drop.clone());
-            self.meaning.drain(drop);
+        let pool = POOL.max(3 * self.rows.all);
+        if self.meaning.len() > fixed + pool {
+            let drop = fixed..self.meaning.len() - pool / 2;
+            let stays = self.program.forget(drop);
+            keep(&mut self.gains, &stays);
+            keep(&mut self.meaning, &stays);
         }
     }
 }
