@@ -34,6 +34,8 @@ pub struct Planning {
     pub(crate) wanted: Vec<u32>,
     ready: Vec<u32>,
     first_plan: Option<f64>,
+    /// When all replicas that a plan had asked for served for the first time, or would have if some had been asked for.
+    reached: Option<f64>,
     /// Mean replicas that each kind of level would have asked for.
     costs: [Option<f64>; KINDS],
     kind: usize,
@@ -49,8 +51,8 @@ const MADE_EVERY: f64 = 3600.0;
 const STEP: f64 = 30.0;
 /// Replicas that are considered, beyond any bound that a manifest has: the rest is cut off by the bounds.
 const MOST: u32 = 4096;
-/// A plan answers for requests from so many horizons after the first one, and so many seconds.
-const GRACE: (f64, f64) = (1.5, 60.0);
+/// What was too little shows for so long in requests that came later, seconds.
+const GRACE: f64 = 120.0;
 /// What each kind asks for is averaged over so many seconds, and another one is taken where it asks for this much less.
 const JUDGED: f64 = 7200.0;
 const CHEAPER: f64 = 0.98;
@@ -84,6 +86,7 @@ impl Planning {
             wanted: vec![0; targets],
             ready: vec![0; targets],
             first_plan: None,
+            reached: None,
             costs: [None; KINDS],
             kind: 1,
             planned_at: None,
@@ -110,7 +113,7 @@ impl Planning {
         }
         self.sizes.add(now, seen.sizes);
         for outcome in seen.outcomes {
-            self.trust.ended(outcome.arrived, outcome.ended, outcome.kept);
+            self.trust.ended(outcome.arrived, outcome.ended, outcome.kept, 1.0 - self.settings.attainment);
         }
         self.make_risks(now);
         let horizon = self.horizon();
@@ -146,8 +149,13 @@ impl Planning {
         let ready = self.equivalents(&self.ready).max(1.0);
         let flow = self.outlook.now();
         let at_risk = risk.at(risk.work(flow.input, flow.requests) / ready, ready);
-        let grace = GRACE.0 * self.horizon() + GRACE.1;
-        let charged = self.first_plan.is_some_and(|first| now - first > grace);
+        // A plan answers for requests once it can have been carried out for the first time, and what went before is over.
+        let long = self.first_plan.is_some_and(|first| now - first > 3.0 * self.horizon());
+        let measured = self.startups.iter().any(Startups::is_measured) && ready >= self.equivalents(&self.wanted);
+        if self.reached.is_none() && (long || measured) {
+            self.reached = Some(now);
+        }
+        let charged = self.reached.is_some_and(|reached| now - reached > GRACE);
         self.trust.stands(now, at_risk, charged);
     }
 

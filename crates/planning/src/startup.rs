@@ -24,6 +24,10 @@ impl Startups {
         }
     }
 
+    pub(crate) fn is_measured(&self) -> bool {
+        !self.recent.is_empty()
+    }
+
     /// The upper quartile: a plan that counts on the median is late every other time.
     pub(crate) fn typical(&self, guess: f64) -> f64 {
         if self.recent.is_empty() {

@@ -16,6 +16,8 @@ pub struct Trust {
     /// Requests that the plan answers for, and those of them that missed.
     ended: f64,
     lost: f64,
+    /// The allowance's slow part, as a logarithm.
+    slow: f64,
     moments: VecDeque<Moment>,
 }
 
@@ -48,10 +50,15 @@ const ALLOWANCE_PRIOR: f64 = 1500.0;
 /// Misses grow with some power of the load between 1.5 and 2 below the knee, so that the load errs by this root of the ratio.
 const ROOT: f64 = 0.6;
 /// How strongly the allowance answers.
-const GAIN: f64 = 3.0;
+const GAIN: f64 = 1.5;
+/// And slowly, so that no error stays: in so many requests without a miss it grows e times. A burst that makes five hundred of them
+/// late moves it as much.
+const SLOW: f64 = 60_000.0;
 /// Limits of both.
 const SCALE: (f64, f64) = (0.5, 3.0);
-const ALLOWANCE: (f64, f64) = (0.1, 3.0);
+const ALLOWANCE: (f64, f64) = (0.1, 1.2);
+/// Part of what the SLO leaves free that is aimed at: a burst that has not come yet needs the rest.
+const AIM: f64 = 0.75;
 
 impl Trust {
     /// Remembers how things stand, for the requests that arrive now and end later.
@@ -64,8 +71,8 @@ impl Trust {
         }
     }
 
-    /// Takes what became of requests that arrived at a time.
-    pub(crate) fn ended(&mut self, arrived: f64, ended: f64, kept: f64) {
+    /// Takes what became of requests that arrived at a time, where the SLO leaves the share `free` free.
+    pub(crate) fn ended(&mut self, arrived: f64, ended: f64, kept: f64, free: f64) {
         if !(ended.is_finite() && kept.is_finite() && ended > 0.0 && kept >= 0.0) {
             return;
         }
@@ -82,6 +89,8 @@ impl Trust {
             let keep = (1.0 - ended / ALLOWANCE_MEMORY).max(0.0);
             self.ended = self.ended * keep + ended;
             self.lost = self.lost * keep + missed;
+            let error = (ended - missed / (AIM * free).max(1e-6)) / SLOW;
+            self.slow = (self.slow + error).clamp(ALLOWANCE.0.ln(), ALLOWANCE.1.ln());
         }
     }
 
@@ -94,8 +103,8 @@ impl Trust {
     /// The share that may be planned to miss, where the SLO leaves `free` free.
     #[must_use]
     pub fn allowed(&self, free: f64) -> f64 {
-        let had = (self.lost + free * ALLOWANCE_PRIOR) / (self.ended + ALLOWANCE_PRIOR);
-        free * (free / had.max(1e-9)).powf(GAIN).clamp(ALLOWANCE.0, ALLOWANCE.1)
+        let had = (self.lost + AIM * free * ALLOWANCE_PRIOR) / (self.ended + ALLOWANCE_PRIOR);
+        free * ((AIM * free / had.max(1e-9)).powf(GAIN) * self.slow.exp()).clamp(ALLOWANCE.0, ALLOWANCE.1)
     }
 
     /// The share that kept the SLO, of what the plan answers for; none before any ended.
@@ -107,7 +116,9 @@ impl Trust {
     /// Whether a loaded form is one that was saved.
     pub(crate) fn is_sound(&self) -> bool {
         let sound = |value: f64| value.is_finite() && value >= 0.0;
-        [self.missed, self.said, self.ended, self.lost].into_iter().all(sound) && self.moments.len() <= MOMENTS
+        [self.missed, self.said, self.ended, self.lost].into_iter().all(sound)
+            && self.slow.is_finite()
+            && self.moments.len() <= MOMENTS
     }
 
     /// After a break nobody knows how things stood.
