@@ -18,7 +18,7 @@ impl Expectation<'_> {
         }
         let count = f64::from(replicas);
         let miss = |(ratio, weight): &(f64, f64)| weight * risk.at(self.level * ratio * self.scale / count, count);
-        self.ratios.iter().map(miss).sum()
+        self.ratios.iter().map(miss).sum::<f64>().min(1.0)
     }
 
     /// The fewest replicas, from 1 to `most`, at which no more than `allowed` is expected to miss; `most` where none are enough.

@@ -9,22 +9,33 @@ use std::collections::BTreeMap;
 
 /// Nodes of the search: a limit that is the same on every machine.
 const NODES: u64 = 2000;
+/// Replicas that are considered of one target.
+const MOST: u32 = 4096;
+/// Highest load per replica that is looked for, and steps of the search.
+const HIGHEST: f64 = 4.0;
+const BISECTIONS: u32 = 24;
 /// Sizes by the binary logarithm of both lengths, so many to an octave.
 const CELLS: f64 = 1.0;
 
 impl Planning {
     /// Replicas of each target that carry what `count` replicas of the first would.
-    pub(crate) fn spread(&self, count: u32, first: &Risk) -> Vec<u32> {
+    /// `allowed` is the share that may miss under it.
+    pub(crate) fn spread(&self, count: u32, first: &Risk, allowed: f64) -> Vec<u32> {
         let targets = &self.settings.targets;
         let clamp = |at: usize, count: u32| count.clamp(targets[at].min, targets[at].max);
         if targets.len() == 1 {
             return vec![clamp(0, count)];
         }
-        let problem = self.problem(count, first);
+        let problem = self.problem(count, first, allowed);
         match solve(&problem) {
             Ok(answer) => {
                 let each = targets.iter().enumerate();
-                each.map(|(at, target)| clamp(at, answer.replicas.get(&target.name).copied().unwrap_or(0))).collect()
+                // What nothing is known of is held: no answer says that it is not needed.
+                each.map(|(at, target)| {
+                    let answered = answer.replicas.get(&target.name).copied().unwrap_or(0);
+                    clamp(at, if self.risks[at].is_some() { answered } else { self.wanted[at] })
+                })
+                .collect()
             }
             // What cannot be asked is held.
             Err(_) => self.wanted.iter().enumerate().map(|(at, wanted)| clamp(at, *wanted)).collect(),
@@ -32,7 +43,7 @@ impl Planning {
     }
 
     /// The mix as a problem: sizes by cells, at the rate at which the first target alone would need `count`.
-    fn problem(&self, count: u32, first: &Risk) -> Problem {
+    fn problem(&self, count: u32, first: &Risk, allowed: f64) -> Problem {
         let sample = self.sizes.sample();
         let mut cells: BTreeMap<(i64, i64), (f64, f64, f64)> = BTreeMap::new();
         for (input, output) in &sample {
@@ -61,17 +72,15 @@ impl Planning {
                 sizes.iter().map(each).collect()
             })
             .collect();
+        let alone = self.alone(count, first, allowed);
         let load = sizes.iter().enumerate().map(|(at, (n, input, output))| {
-            let capacity = self.settings.targets.iter().zip(&seconds).zip(self.alone(count, first)).map(
-                |((target, seconds), alone)| {
-                    // Head-room of this target's own: what it would need alone, over what the sizes ask for at full use.
-                    let full: f64 =
-                        sizes.iter().zip(seconds).map(|((n, ..), seconds)| n * seconds.unwrap_or(0.0)).sum();
-                    let headroom = if full > 0.0 { alone / full } else { 1.0 };
-                    let rate = seconds[at].map_or(0.0, |seconds| 1.0 / (seconds * headroom).max(1e-9));
-                    (target.name.clone(), rate.min(1e9))
-                },
-            );
+            let capacity = self.settings.targets.iter().zip(&seconds).zip(&alone).map(|((target, seconds), alone)| {
+                // Head-room of this target's own: what it would need alone, over what the sizes ask for at full use.
+                let full: f64 = sizes.iter().zip(seconds).map(|((n, ..), seconds)| n * seconds.unwrap_or(0.0)).sum();
+                let headroom = if full > 0.0 { alone / full } else { 1.0 };
+                let rate = seconds[at].map_or(0.0, |seconds| 1.0 / (seconds * headroom).max(1e-9));
+                (target.name.clone(), rate.min(1e9))
+            });
             Load {
                 input: Some(*input),
                 output: Some(*output),
@@ -100,18 +109,28 @@ impl Planning {
         }
     }
 
-    /// What each target would need alone where the first needs `count`.
-    fn alone(&self, count: u32, first: &Risk) -> Vec<f64> {
-        let flow = self.flow();
-        let work = first.work(flow.input, flow.requests).max(1e-9);
-        // The load per replica that the first target's plan comes to.
-        let load = work / f64::from(count.max(1));
-        let misses = first.at(load, f64::from(count.max(1)));
-        let each = self.risks.iter().map(|risk| {
-            let Some(risk) = risk else { return f64::from(count) };
-            let own = Expectation { level: risk.work(flow.input, flow.requests), ratios: &[(1.0, 1.0)], scale: 1.0 };
-            f64::from(own.fewest(risk, misses.max(1e-4), 4096))
+    /// What each target would need alone where the first needs `count`: at the load at which as many miss on these as may.
+    fn alone(&self, count: u32, first: &Risk, allowed: f64) -> Vec<f64> {
+        let of = f64::from(count.max(1));
+        let load = load_at(first, of, allowed);
+        // Requests a second of the mean size, so that a lull of now is not taken for the plan's load.
+        let rate = load * of / first.work(self.sizes.input(), 1.0).max(1e-9);
+        let each = self.risks.iter().enumerate().map(|(at, risk)| {
+            let Some(risk) = risk.as_ref().filter(|_| at > 0) else { return of };
+            let level = risk.work(self.sizes.input() * rate, rate);
+            let own = Expectation { level, ratios: &[(1.0, 1.0)], scale: 1.0 };
+            f64::from(own.fewest(risk, allowed, MOST))
         });
         each.collect()
     }
+}
+
+/// The load per replica at which `allowed` miss on so many replicas.
+fn load_at(risk: &Risk, replicas: f64, allowed: f64) -> f64 {
+    let (mut low, mut high) = (0.0, HIGHEST);
+    for _ in 0..BISECTIONS {
+        let middle = f64::midpoint(low, high);
+        if risk.at(middle, replicas) <= allowed { low = middle } else { high = middle }
+    }
+    low
 }

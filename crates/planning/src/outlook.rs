@@ -101,6 +101,13 @@ impl Outlook {
         }
     }
 
+    /// Passes over a time in which nobody knew what arrived: the look after it stands for its own time alone.
+    pub fn gap(&mut self, now: f64) {
+        if self.began.is_some() {
+            self.last = now;
+        }
+    }
+
     /// The flow of now at another rate of requests.
     fn scaled(&self, requests: f64) -> Flow {
         let level = self.levels[1];

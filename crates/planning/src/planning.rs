@@ -56,6 +56,10 @@ const GRACE: f64 = 120.0;
 /// What each kind asks for is averaged over so many seconds, and another one is taken where it asks for this much less.
 const JUDGED: f64 = 7200.0;
 const CHEAPER: f64 = 0.98;
+/// Most plans that are remembered: an hour's of one a second.
+const RECENT: usize = 3600;
+/// Most requests and prompt tokens a second that are believed; what says more is a broken counter.
+const FASTEST: (f64, f64) = (1e6, 1e10);
 /// What waits when new replicas come is to be served in so many seconds.
 const DRAIN: f64 = 60.0;
 /// Of a start-up's work, what is taken as used: at full use nothing would ever drain.
@@ -121,9 +125,10 @@ impl Planning {
         let first = self.last.is_none();
         self.last = Some(now);
         let sound = |value: f64| value.is_finite() && value >= 0.0;
-        if let Some(arrivals) = seen.arrivals.filter(|arrivals| sound(*arrivals) && !first && passed > 0.0) {
-            let requests = arrivals / passed;
+        let arrivals = seen.arrivals.filter(|arrivals| sound(*arrivals) && !first && passed > 0.0);
+        if let Some(requests) = arrivals.map(|arrivals| arrivals / passed).filter(|rate| *rate <= FASTEST.0) {
             let input = seen.input_tokens.filter(|tokens| sound(*tokens)).map(|tokens| tokens / passed);
+            let input = input.filter(|rate| *rate <= FASTEST.1);
             let flow = Flow { input: input.unwrap_or(requests * self.sizes.input()), requests };
             // What it refuses it says nothing of; the levels stand beside it.
             let _ = self.forecaster.observe(now, requests);
@@ -133,14 +138,11 @@ impl Planning {
                 self.outlook.observe(now, flow, horizon + now_length(), &work, foreseen);
             }
             self.fed = Some(now);
+        } else {
+            self.outlook.gap(now);
         }
         self.backlog_tokens = if sound(seen.backlog_tokens) { seen.backlog_tokens } else { 0.0 };
         self.remember(now);
-    }
-
-    /// The flow of now.
-    pub(crate) fn flow(&self) -> Flow {
-        self.outlook.now()
     }
 
     /// Remembers the risk of now for requests that end later.
@@ -197,7 +199,7 @@ impl Planning {
 
     /// A plan; none where too little is known: no arrivals were seen yet, or nothing is known of the engine.
     pub fn plan(&mut self, now: f64) -> Option<Plan> {
-        let fed = self.fed?;
+        let fed = self.fed.filter(|_| now.is_finite())?;
         let risk = self.risks.first()?.clone()?;
         let passed = (now - self.planned_at.unwrap_or(now)).max(0.0);
         self.planned_at = Some(now);
@@ -239,7 +241,7 @@ impl Planning {
             event,
         };
         let (count, guard) = self.guarded(&risk, count, allowed, scale, detail.now);
-        let counts = self.spread(count, &risk);
+        let counts = self.spread(count, &risk, allowed);
         let counts = self.held(now, counts);
         detail.cost =
             counts.iter().zip(&self.settings.targets).map(|(count, target)| f64::from(*count) * target.cost).sum();
@@ -294,9 +296,9 @@ impl Planning {
     fn held(&mut self, now: f64, counts: Vec<u32>) -> Vec<u32> {
         let window = self.horizon();
         self.recent.push_back((now, counts));
-        while self.recent.front().is_some_and(|(at, _)| *at < now - window) {
-            self.recent.pop_front();
-        }
+        // A clock that went back leaves plans of the future behind.
+        self.recent.retain(|(at, _)| (now - window..=now).contains(at));
+        self.recent.drain(..self.recent.len().saturating_sub(RECENT));
         let targets = self.settings.targets.len();
         let highest =
             |at: usize| self.recent.iter().filter_map(|(_, counts)| counts.get(at)).max().copied().unwrap_or(0);
@@ -352,6 +354,7 @@ impl Planning {
         }
         let sound =
             state.at.is_finite() && state.outlook.is_sound() && state.trust.is_sound() && state.sizes.is_sound();
+        let sound = sound && state.startups.iter().all(Startups::is_sound);
         if !sound || state.startups.len() != self.startups.len() {
             return Err(RestoreError::Unsound);
         }

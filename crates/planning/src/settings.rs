@@ -134,10 +134,29 @@ impl Settings {
         if !(1.0..=86_400.0).contains(&self.startup) {
             return wrong("startup", format!("is {}; allowed: 1 to 86400 seconds", self.startup));
         }
+        if self.horizon.is_some_and(|horizon| !(1.0..=HORIZON).contains(&horizon)) {
+            return wrong(
+                "horizon",
+                format!("is {}; allowed: 1 to {HORIZON} seconds", self.horizon.unwrap_or_default()),
+            );
+        }
+        let positive = |value: f64| value.is_finite() && value > 0.0;
+        if self.typical.is_some_and(|(input, output)| !(positive(input) && positive(output))) {
+            return wrong("typical", "allowed: prompt and answer tokens above 0".to_owned());
+        }
+        if !(self.change_cost.is_finite() && self.change_cost >= 0.0) {
+            return wrong("changeCost", format!("is {}; allowed: 0 or more", self.change_cost));
+        }
+        if !positive(self.boldness) {
+            return wrong("boldness", format!("is {}; allowed: above 0", self.boldness));
+        }
         if self.targets.is_empty() || self.targets.len() > MAX_TARGETS {
             return wrong("targets", format!("{} targets; allowed: 1 to {MAX_TARGETS}", self.targets.len()));
         }
-        for target in &self.targets {
+        for (at, target) in self.targets.iter().enumerate() {
+            if self.targets[..at].iter().any(|before| before.name == target.name) {
+                return wrong(&format!("targets.{}", target.name), "is there twice".to_owned());
+            }
             if !(target.cost.is_finite() && target.cost > 0.0) {
                 return wrong(
                     &format!("targets.{}.cost", target.name),
@@ -161,5 +180,7 @@ impl Settings {
 const ATTAINMENT: f64 = 0.99;
 /// A typical start-up of an 8B model on a warm node, seconds: what stands before one was measured.
 const STARTUP: f64 = 120.0;
+/// Farthest that a horizon may look, seconds: what the forecaster does at its step.
+const HORIZON: f64 = 10_800.0;
 /// Kinds of replicas of one model.
 const MAX_TARGETS: usize = 16;

@@ -32,6 +32,8 @@ const MEMORY: f64 = 5000.0;
 const STATED: f64 = 100.0;
 /// One size stands for no more requests than this in a look.
 const MOST: usize = 200;
+/// Most requests of one size in a look that are believed.
+const LARGEST: f64 = 1e9;
 /// Longest that is believed, tokens.
 const LONGEST: f64 = 1e7;
 
@@ -49,12 +51,13 @@ impl Sizes {
                 continue;
             }
             let (input, output) = (one.input.clamp(1.0, LONGEST), one.output.clamp(1.0, LONGEST));
-            self.total += one.count;
-            let share = (one.count / (self.total + STATED)).max(one.count / MEMORY).min(1.0);
+            let count = one.count.min(LARGEST);
+            self.total += count;
+            let share = (count / (self.total + STATED)).max(count / MEMORY).min(1.0);
             self.input += (input - self.input) * share;
             self.output += (output - self.output) * share;
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "both are clamped")]
-            let (size, count) = ((input as u32, output as u32), (one.count.round() as usize).clamp(1, MOST));
+            let (size, count) = ((input as u32, output as u32), (count.round() as usize).clamp(1, MOST));
             for _ in 0..count {
                 self.early.push_back((one.arrived, size));
             }

@@ -28,6 +28,11 @@ impl Startups {
         !self.recent.is_empty()
     }
 
+    /// Whether a loaded form is one that was saved.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.recent.len() <= REMEMBERED && self.recent.iter().all(|seconds| *seconds > 0.0 && *seconds <= LONGEST)
+    }
+
     /// The upper quartile: a plan that counts on the median is late every other time.
     pub(crate) fn typical(&self, guess: f64) -> f64 {
         if self.recent.is_empty() {
