@@ -162,3 +162,84 @@ const DEFAULT_FREE: f64 = 0.1;
 fn free_share(percentile: u32) -> f64 {
     if (1..100).contains(&percentile) { 1.0 - f64::from(percentile) / 100.0 } else { DEFAULT_FREE }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seen::Sized;
+    use planner::Profile;
+
+    const CHAT: Objective = Objective { ttft: Some(2.0), tpot: Some(0.1), e2e: None };
+
+    fn engine() -> Knowledge {
+        Knowledge::Engine(Box::new(EngineSpec::builtin("a100-8b").unwrap()))
+    }
+
+    fn profile(percentile: u32) -> Knowledge {
+        let text = format!(
+            r#"{{"gpu": "any", "cost": 1, "indexes": [[20, 2000], [100, 10000]], "tputs": [[4, 2], [2, 1]],
+                "slos": {{"percentile": {percentile}, "e2e": 5}}}}"#
+        );
+        Knowledge::Profile(Box::new(Profile::from_json(&text).unwrap()))
+    }
+
+    fn sizes(input: f64, output: f64) -> Sizes {
+        let mut sizes = Sizes::new(None);
+        let seen: Vec<Sized> = (0..400).map(|_| Sized { arrived: 0.0, input, output, count: 1.0 }).collect();
+        sizes.add(100.0, &seen);
+        assert!(sizes.enough());
+        sizes
+    }
+
+    #[test]
+    fn risk_rises_with_load_and_falls_where_replicas_pool() {
+        for knowledge in [engine(), profile(99)] {
+            let risk = Risk::of(&knowledge, &CHAT, &Sizes::new(None)).unwrap();
+            for replicas in [1.0, 2.0, 5.0, 8.0, 300.0] {
+                let shares: Vec<f64> = (0..200).map(|step| risk.at(f64::from(step) * 0.01, replicas)).collect();
+                assert!(shares.is_sorted() && shares[0] < 0.01, "{replicas}: {shares:?}");
+                assert!(shares.iter().all(|share| (0.0..=1.0).contains(share)), "{replicas}: {shares:?}");
+            }
+        }
+        let risk = Risk::of(&engine(), &CHAT, &Sizes::new(None)).unwrap();
+        let mean = |replicas| (1..100).map(|step| risk.at(f64::from(step) * 0.01, replicas)).sum::<f64>();
+        assert!(mean(1.0) > mean(2.0) && mean(2.0) > mean(8.0), "{} {} {}", mean(1.0), mean(2.0), mean(8.0));
+    }
+
+    #[test]
+    fn no_number_is_a_certain_miss() {
+        let risk = Risk::of(&profile(99), &CHAT, &Sizes::new(None)).unwrap();
+        for load in [f64::NAN, f64::INFINITY, -1.0] {
+            assert!((risk.at(load, 1.0) - 1.0).abs() < 1e-9);
+        }
+        assert!(risk.at(0.5, f64::NAN).is_finite());
+    }
+
+    #[test]
+    fn a_profiles_rate_is_where_its_percentile_just_holds() {
+        for (percentile, free) in [(99, 0.01), (90, 0.1), (50, 0.5)] {
+            let risk = Risk::of(&profile(percentile), &CHAT, &sizes(100.0, 20.0)).unwrap();
+            // 4 a second of this size.
+            let load = risk.work(400.0, 4.0);
+            assert!((load - 1.0).abs() < 1e-9 && (risk.at(load, 1.0) - free).abs() < 1e-9, "{percentile}: {load}");
+        }
+    }
+
+    #[test]
+    fn longer_requests_ask_for_more() {
+        for knowledge in [engine(), profile(99)] {
+            let work =
+                |input: f64, output: f64| Risk::of(&knowledge, &CHAT, &sizes(input, output)).unwrap().work(input, 1.0);
+            let short = work(200.0, 50.0);
+            assert!(work(4000.0, 50.0) > short && work(200.0, 500.0) > short);
+        }
+    }
+
+    #[test]
+    fn what_serves_none_of_the_sizes_has_no_risk() {
+        assert_eq!(Risk::of(&engine(), &CHAT, &sizes(1e6, 100.0)), None);
+        let text = r#"{"gpu": "any", "cost": 1, "indexes": [[20], [100]], "tputs": [[0]]}"#;
+        let none = Knowledge::Profile(Box::new(Profile::from_json(text).unwrap()));
+        assert_eq!(Risk::of(&none, &CHAT, &sizes(100.0, 20.0)), None);
+    }
+}
