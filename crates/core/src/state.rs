@@ -37,6 +37,8 @@ pub struct TargetState {
     pub failing_since: Option<Timestamp>,
     /// Since when zero is recommended.
     pub zero_since: Option<Timestamp>,
+    /// Since when fewer pods exist than replicas are wanted.
+    pub short_since: Option<Timestamp>,
 }
 
 /// The memory of a fleet.

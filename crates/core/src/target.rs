@@ -228,7 +228,8 @@ fn settled(
         }
         strategy => {
             if !matches!(strategy, Strategy::Hpa(_)) {
-                count = guards::pending(spec.pending_deadline, now, seen, count, trail);
+                state.short_since = (guards::uncreated(seen) > 0).then(|| *state.short_since.get_or_insert(now));
+                count = guards::pending(spec.pending_deadline, now, state.short_since, seen, count, trail);
             }
             let alone = matches!(strategy, Strategy::Hybrid(..)) && planned.is_none();
             let behavior = if alone { &spec.behavior.held_down(REACTIVE_HOLD) } else { &spec.behavior };

@@ -75,6 +75,18 @@ mod pending_guard {
     }
 
     #[test]
+    fn replicas_that_are_never_created_do_not_hold_the_count_for_ever() {
+        let spec = || Spec { pending_deadline: Span::secs(100), ..guarded() };
+        let mut lone = Lone::with_history(spec(), 0.0, &[], &[]);
+        let no_room = || TargetObservation { replicas: 6, ..partly_ready(2, 0, 3.0) };
+        assert_eq!(lone.step(0.0, no_room()).desired, 6);
+        assert_eq!(lone.step(100.0, no_room()).desired, 6, "exactly at the deadline they count");
+        let late = lone.step(101.0, no_room());
+        assert_eq!(late.desired, 3);
+        assert!(names(&late, Stage::PendingGuard, Rule::StuckReplica));
+    }
+
+    #[test]
     fn hpa_has_its_own_guard() {
         assert_eq!(once(plain(), partly_ready(2, 4, 3.0)).desired, 3);
     }

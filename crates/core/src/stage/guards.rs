@@ -8,13 +8,24 @@ use crate::trail::{Rule, Stage, Trail};
 
 /// While replicas are starting they count as capacity on its way: a recommendation above the ready count neither adds
 /// to them nor takes them away.
-pub(crate) fn pending(deadline: Span, now: Timestamp, seen: &TargetObservation, wanted: u32, trail: &mut Trail) -> u32 {
+/// What has been starting, or not even been created, for longer than `deadline` no longer counts: it may never come, and
+/// would hold the count for ever. `short_since` is since when there are fewer pods than are wanted.
+pub(crate) fn pending(
+    deadline: Span,
+    now: Timestamp,
+    short_since: Option<Timestamp>,
+    seen: &TargetObservation,
+    wanted: u32,
+    trail: &mut Trail,
+) -> u32 {
     let Some(pods) = &seen.pods else { return wanted };
     let starting: Vec<&Pod> = pods.iter().filter(|pod| pod.starting()).collect();
-    let stuck = count(starting.iter().filter(|pod| pod.started_at.is_some_and(|start| start + deadline < now)));
-    let listed = count(pods.iter().filter(|pod| pod.serves() || pod.starting()));
-    // Wanted replicas that no pod stands for yet are about to be created.
-    let on_their_way = (count(starting.iter()) - stuck).saturating_add(seen.replicas.saturating_sub(listed));
+    let late = |since: Timestamp| since + deadline < now;
+    let stuck = count(starting.iter().filter(|pod| pod.started_at.is_some_and(late)));
+    // Wanted replicas that no pod stands for yet are about to be created; where there is no room, they never are.
+    let (coming, never) = if short_since.is_some_and(late) { (0, uncreated(seen)) } else { (uncreated(seen), 0) };
+    let on_their_way = (count(starting.iter()) - stuck).saturating_add(coming);
+    let stuck = stuck.saturating_add(never);
     if stuck > 0 {
         let detail = format!("{stuck} replicas have been starting for more than {} s", deadline.as_secs());
         trail.push(Stage::PendingGuard, Rule::StuckReplica, wanted, wanted, detail);
@@ -25,6 +36,12 @@ pub(crate) fn pending(deadline: Span, now: Timestamp, seen: &TargetObservation, 
     trail.change(Stage::PendingGuard, Rule::ReplicasStarting, wanted, wanted.max(seen.replicas), || {
         format!("{on_their_way} replicas are on their way")
     })
+}
+
+/// Replicas that are wanted and that no pod stands for.
+pub(crate) fn uncreated(seen: &TargetObservation) -> u32 {
+    let listed = |pods: &Vec<Pod>| count(pods.iter().filter(|pod| pod.serves() || pod.starting()));
+    seen.pods.as_ref().map_or(0, |pods| seen.replicas.saturating_sub(listed(pods)))
 }
 
 /// Leaves zero only for a load above the threshold, where there is one; or for a plan, which knows of a load that is
