@@ -104,6 +104,8 @@ fn planned(kinds: &[(&str, f64)]) -> Products {
             "apiVersion": "autoscaling.aibrix.ai/v1alpha1", "kind": "PodAutoscaler", "metadata": {"name": name},
             "spec": {"scalingStrategy": "Optimizer", "minReplicas": u32::from(kinds.len() == 1), "maxReplicas": 64,
                 "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+                "metricsSources": [{"metricSourceType": "pod", "protocolType": "http", "port": "8000", "path": "/metrics",
+                    "targetMetric": "kv_cache_usage_perc", "targetValue": "0.9"}],
                 "slo": {"objectives": [{"metric": "ttft", "seconds": SLO.ttft}, {"metric": "tpot", "seconds": SLO.tpot}]}},
         }))
         .unwrap()
@@ -238,7 +240,8 @@ impl Fleet for Hundredths {
             let last = (traffic.arrivals - self.arrivals) as f64 / (now - self.seen).max(1.0);
             (self.arrivals, self.seen, self.solved) = (traffic.arrivals, now, now);
             let rate = last.max(self.sizes.len() as f64 / now.min(WINDOW));
-            self.asked.push_back((now, self.solve(rate)));
+            let answer = self.solve(rate);
+            self.asked.push_back((now, answer));
         }
         self.asked.retain(|(at, _)| *at >= now - STABLE);
         let count = self.asked.len().max(1) as f64;
