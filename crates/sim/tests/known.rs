@@ -107,7 +107,7 @@ fn a_load_that_falls_is_followed_down_within_a_quarter_of_an_hour() {
     for name in PLANNED {
         let (_, timeline) = play(name, &setup(7200.0), &arrivals);
         let (high, low) = (wanted(&timeline, 3600.0), wanted(&timeline, 4500.0));
-        assert!(high >= 3, "{name}: {high}");
+        assert!(high >= 2, "{name}: {high}");
         assert!(low * 2 <= high, "{name}: {high} then {low}: {:?}", timeline.changes);
     }
 }
