@@ -82,6 +82,11 @@ impl fmt::Display for Finding {
 }
 
 impl Manifest {
+    /// The name of the file, as it was given.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
     /// Whether nothing in the file is refused.
     pub fn is_valid(&self) -> bool {
         !self.findings.iter().any(|finding| finding.diagnostic.is_error())

@@ -47,6 +47,23 @@ fn a_recorded_run_is_decided_again_as_it_was() {
 }
 
 #[test]
+fn a_recording_carries_its_plans_and_gives_the_same_lines_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hybrid.jsonl");
+    let path = file.to_str().unwrap();
+    let group = Group { target: 1000, ..Group::new("Hybrid", 1, 4) };
+    let ended = World::start(&group.manifest(), &["--load", LOAD, "--for", "40s", "--record", path]).end();
+    let decided = ended.lines.iter().filter(|line| line["type"] == "decision").map(|line| {
+        let mut line = line.clone();
+        line.as_object_mut().unwrap().remove("type");
+        line
+    });
+    let decided: Vec<Value> = decided.collect();
+    assert!(decided.iter().any(|line| line.to_string().contains("expected to miss")), "{decided:?}");
+    assert_eq!(run(&["decide", path]).good().lines(), decided);
+}
+
+#[test]
 fn a_changed_manifest_is_told_where_it_decides_otherwise() {
     let folder = tempfile::tempdir().unwrap();
     let (path, lines) = recorded("APA", folder.path());

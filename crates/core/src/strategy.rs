@@ -240,7 +240,8 @@ fn hybrid(
                 raised,
                 format!("the plan's floor is {floor}: {}", plan.reason(&spec.name)),
             );
-            Answer { wanted: Some(raised), planned, ..reactive }
+            let because = if floor > wanted { "plan".to_owned() } else { reactive.because.clone() };
+            Answer { wanted: Some(raised), planned, because, ..reactive }
         }
         None if fresh && spec.sources.is_empty() => {
             trail.push(Stage::Recommendation, rule, None, floor, "no metric stands beside the plan");

@@ -54,11 +54,11 @@ async fn serve(
     let arrived = Instant::now();
     let config = &shared.config;
     let body = buffer(body, &shared.budget, config.max_request_bytes, config.body_timeout.min(asked)).await?;
-    let group = route(shared, &head.method, &head.headers, body.bytes(), tracker)?;
+    let (group, streams) = route(shared, &head.method, &head.headers, body.bytes(), tracker)?;
     let most = shared.routes.request_timeout(&group).unwrap_or(config.request_timeout).min(MAX_TIME);
     // The header lowers the limit, and never raises it.
     tracker.deadline = arrived + asked.min(most);
-    tracker.note(|record| record.group = Some(group.to_string()));
+    tracker.reached(&group, streams);
 
     let mut outbound = Outbound {
         method: head.method,
@@ -77,7 +77,7 @@ fn route(
     headers: &HeaderMap,
     body: &[u8],
     tracker: &mut Tracker,
-) -> Result<Arc<str>, Refusal> {
+) -> Result<(Arc<str>, bool), Refusal> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let is_json = kind.to_ascii_lowercase().contains("json") || starts_like_object(body);
     let inspected = if is_json && !body.is_empty() {
@@ -89,13 +89,13 @@ fn route(
     };
     let named = || headers.get(headers::X_MODEL).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let model = inspected.model.or_else(named);
-    let group = shared.routes.resolve(model.as_deref());
+    let (group, streams) = (shared.routes.resolve(model.as_deref()), inspected.stream);
     tracker.note(|record| {
         record.model = model;
         record.prompt_tokens = inspected.prompt.map(|(tokens, _)| tokens);
         record.prompt_estimated = inspected.prompt.is_some_and(|(_, estimated)| estimated);
     });
-    group
+    Ok((group?, streams))
 }
 
 /// Tries replicas until one answers, the attempts are used up, or a failure forbids another try.

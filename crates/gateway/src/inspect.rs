@@ -19,6 +19,8 @@ pub(crate) struct Inspected {
     pub(crate) model: Option<String>,
     /// Prompt size in tokens and whether that is an estimate (it is not where the prompt came as token ids).
     pub(crate) prompt: Option<(u64, bool)>,
+    /// Whether a stream is asked for.
+    pub(crate) stream: bool,
 }
 
 #[derive(Deserialize)]
@@ -31,6 +33,16 @@ struct Fields<'a> {
     prompt: Size,
     #[serde(default)]
     input: Size,
+    #[serde(default)]
+    stream: Option<Flag>,
+}
+
+/// A field that should be true or false; anything else is the engine's to refuse.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Flag {
+    Is(bool),
+    Other(IgnoredAny),
 }
 
 /// Reads a body that should be a JSON object; anything else is refused.
@@ -43,7 +55,8 @@ pub(crate) fn inspect_json(body: &[u8]) -> Result<Inspected, Refusal> {
         .map_err(|error| Refusal::bad_request("malformed_json", format!("the request body is not valid: {error}")))?;
     let Size { chars, ids } = fields.messages.plus(fields.prompt).plus(fields.input);
     let prompt = (chars + ids > 0).then(|| (chars.div_ceil(CHARS_PER_TOKEN) + ids, chars > 0));
-    Ok(Inspected { model: fields.model.map(Cow::into_owned), prompt })
+    let stream = matches!(fields.stream, Some(Flag::Is(true)));
+    Ok(Inspected { model: fields.model.map(Cow::into_owned), prompt, stream })
 }
 
 /// True if the first character that is not white space opens an object.
@@ -136,7 +149,8 @@ mod tests {
     #[test]
     fn the_model_is_found_among_fields_that_are_skipped() {
         let body = br#" {"tools":[{"x":{"model":"no"}}],"model":"llama","stream":true,"prompt":"12345678"}"#;
-        assert_eq!(inspect_json(body).unwrap(), Inspected { model: Some("llama".into()), prompt: Some((2, true)) });
+        let expected = Inspected { model: Some("llama".into()), prompt: Some((2, true)), stream: true };
+        assert_eq!(inspect_json(body).unwrap(), expected);
     }
 
     #[test]

@@ -46,4 +46,6 @@ pub use handle::GatewayHandle;
 pub use record::{Event, Outcome, RequestRecord};
 pub use routes::{DrainReport, RemoveReport, RouteError};
 pub use server::Gateway;
-pub use snapshot::{GroupSnapshot, Latencies, LatencySummary, OutcomeCounts, ReplicaSnapshot, Snapshot, Totals};
+pub use snapshot::{
+    GroupSnapshot, Latencies, LatencySummary, OutcomeCounts, ReplicaSnapshot, Snapshot, Totals, Traffic,
+};

@@ -61,6 +61,8 @@ fn counters(page: &mut String, groups: &[(String, GroupStats)]) {
             let _ = writeln!(page, "gateway_requests_total{{group=\"{name}\",outcome=\"{label}\"}} {count}");
         }
     }
+    let help = "Requests that reached the group, counted at arrival.";
+    counter(page, "arrivals_total", help, groups, |stats| stats.arrived);
     counter(page, "retries_total", "Attempts after the first.", groups, |stats| stats.retries);
     let help = "Prompt tokens, reported or estimated.";
     counter(page, "prompt_tokens_total", help, groups, |stats| stats.prompt_tokens);

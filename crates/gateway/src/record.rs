@@ -77,6 +77,8 @@ pub struct RequestRecord {
     pub prompt_tokens: Option<u64>,
     /// True if `prompt_tokens` is the prompt's characters ÷ 4 and not the engine's count.
     pub prompt_estimated: bool,
+    /// What was known of the prompt's tokens at arrival, whatever the engine counted later.
+    pub prompt_at_arrival: Option<u64>,
     /// Output tokens: the engine's count where its answer carries `usage`, else see `output_estimated`.
     pub output_tokens: Option<u64>,
     /// True if `output_tokens` is the number of SSE data chunks and not the engine's count.

@@ -44,6 +44,8 @@ pub struct GroupSnapshot {
     pub held: usize,
     /// Bytes of their bodies.
     pub held_bytes: usize,
+    /// Counts over all requests that reached it, from their arrival on.
+    pub traffic: Traffic,
     /// Counts over finished requests.
     pub totals: Totals,
     /// Latencies over requests that succeeded.
@@ -74,6 +76,20 @@ pub struct ReplicaSnapshot {
     pub draining: bool,
     /// True while it is suspended: nothing new goes to it.
     pub suspended: bool,
+}
+
+/// Counts over requests that reached a group, ended or not. Prompt tokens are those known at arrival: exact for token ids, else
+/// characters ÷ 4.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Requests.
+    pub requests: u64,
+    /// Their prompt tokens.
+    pub prompt_tokens: u64,
+    /// Requests that wait for a replica, or asked for a stream and have no byte of it yet.
+    pub unanswered: u64,
+    /// Their prompt tokens.
+    pub unanswered_prompt_tokens: u64,
 }
 
 /// Counts over finished requests.
@@ -155,6 +171,7 @@ impl Snapshot {
             None => snapshot.unrouted = Totals::of(stats),
             Some(name) => {
                 if let Some(group) = snapshot.groups.iter_mut().find(|group| group.name == name) {
+                    group.traffic = Traffic::of(stats);
                     group.totals = Totals::of(stats);
                     group.latencies = Latencies::of(stats);
                 }
@@ -193,10 +210,21 @@ impl ReplicaSnapshot {
     }
 }
 
+impl Traffic {
+    fn of(stats: &GroupStats) -> Self {
+        Self {
+            requests: stats.arrived,
+            prompt_tokens: stats.arrived_prompt_tokens,
+            unanswered: stats.unanswered,
+            unanswered_prompt_tokens: stats.unanswered_prompt_tokens,
+        }
+    }
+}
+
 impl Totals {
     fn of(stats: &GroupStats) -> Self {
         Self {
-            requests: stats.arrivals,
+            requests: stats.finished,
             succeeded: stats.succeeded,
             retries: stats.retries,
             prompt_tokens: stats.prompt_tokens,

@@ -13,7 +13,14 @@ use crate::record::{Event, Outcome, RequestRecord};
 /// Counts and latencies of one group, or of requests that reached none.
 #[derive(Debug, Clone)]
 pub(crate) struct GroupStats {
-    pub(crate) arrivals: u64,
+    /// Reached the group, ended or not.
+    pub(crate) arrived: u64,
+    /// Their prompt tokens, as known at arrival.
+    pub(crate) arrived_prompt_tokens: u64,
+    /// In, and without a first byte.
+    pub(crate) unanswered: u64,
+    pub(crate) unanswered_prompt_tokens: u64,
+    pub(crate) finished: u64,
     pub(crate) retries: u64,
     pub(crate) outcomes: [u64; Outcome::ALL.len()],
     /// Answered in full with a status below 400.
@@ -31,7 +38,11 @@ pub(crate) struct GroupStats {
 impl GroupStats {
     fn new() -> Self {
         Self {
-            arrivals: 0,
+            arrived: 0,
+            arrived_prompt_tokens: 0,
+            unanswered: 0,
+            unanswered_prompt_tokens: 0,
+            finished: 0,
             retries: 0,
             outcomes: [0; Outcome::ALL.len()],
             succeeded: 0,
@@ -45,7 +56,7 @@ impl GroupStats {
     }
 
     fn add(&mut self, record: &RequestRecord) {
-        self.arrivals += 1;
+        self.finished += 1;
         self.retries += u64::from(record.retries);
         self.outcomes[record.outcome as usize] += 1;
         self.prompt_tokens += record.prompt_tokens.unwrap_or(0);
@@ -106,6 +117,24 @@ impl Stats {
     pub(crate) fn begin(&self) -> u64 {
         self.active.fetch_add(1, Ordering::Relaxed);
         self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A request reached its group: counted now, not at its end, since a load is what arrives.
+    pub(crate) fn arrived(&self, group: &str, prompt_tokens: u64) {
+        if let Some(stats) = self.lock().groups.get_mut(group) {
+            stats.arrived += 1;
+            stats.arrived_prompt_tokens = stats.arrived_prompt_tokens.saturating_add(prompt_tokens);
+            stats.unanswered += 1;
+            stats.unanswered_prompt_tokens = stats.unanswered_prompt_tokens.saturating_add(prompt_tokens);
+        }
+    }
+
+    /// It waits for its first token no more, or that cannot be seen.
+    pub(crate) fn answered(&self, group: &str, prompt_tokens: u64) {
+        if let Some(stats) = self.lock().groups.get_mut(group) {
+            stats.unanswered = stats.unanswered.saturating_sub(1);
+            stats.unanswered_prompt_tokens = stats.unanswered_prompt_tokens.saturating_sub(prompt_tokens);
+        }
     }
 
     /// A request ended.

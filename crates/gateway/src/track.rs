@@ -17,6 +17,9 @@ pub(crate) struct Tracker {
     shared: Arc<Shared>,
     record: Option<RequestRecord>,
     lease: Option<Lease>,
+    /// Its group and prompt tokens, while it counts as waiting for its first token.
+    waiting: Option<(Arc<str>, u64)>,
+    streams: bool,
     pub(crate) deadline: tokio::time::Instant,
 }
 
@@ -33,6 +36,7 @@ impl Tracker {
             arrived,
             prompt_tokens: None,
             prompt_estimated: false,
+            prompt_at_arrival: None,
             output_tokens: None,
             output_estimated: false,
             stream: false,
@@ -46,7 +50,7 @@ impl Tracker {
             retries: 0,
         };
         let deadline = tokio::time::Instant::now() + shared.config.request_timeout;
-        Self { shared: Arc::clone(shared), record: Some(record), lease: None, deadline }
+        Self { shared: Arc::clone(shared), record: Some(record), lease: None, waiting: None, streams: false, deadline }
     }
 
     /// Changes the record in the making.
@@ -56,9 +60,27 @@ impl Tracker {
         }
     }
 
+    /// The request reached its group, and asks for a stream or not.
+    pub(crate) fn reached(&mut self, group: &Arc<str>, streams: bool) {
+        let tokens = self.record.as_ref().and_then(|record| record.prompt_tokens).unwrap_or(0);
+        self.note(|record| (record.group, record.prompt_at_arrival) = (Some(group.to_string()), record.prompt_tokens));
+        self.shared.stats.arrived(group, tokens);
+        (self.waiting, self.streams) = (Some((Arc::clone(group), tokens)), streams);
+    }
+
+    fn waits_no_more(&mut self) {
+        if let Some((group, tokens)) = self.waiting.take() {
+            self.shared.stats.answered(&group, tokens);
+        }
+    }
+
     pub(crate) fn hold_lease(&mut self, lease: Lease) {
         self.note(|record| record.replica = Some(lease.replica().id.clone()));
         self.lease = Some(lease);
+        // Of an answer that comes as a whole nobody sees when its first token was there.
+        if !self.streams {
+            self.waits_no_more();
+        }
     }
 
     pub(crate) fn drop_lease(&mut self) {
@@ -71,6 +93,7 @@ impl Tracker {
 
     /// The head goes to the client, with the first byte.
     pub(crate) fn committed(&mut self, status: StatusCode) {
+        self.waits_no_more();
         self.note(|record| {
             record.status = Some(status.as_u16());
             record.first_byte = Some(record.arrived.elapsed());
@@ -79,6 +102,7 @@ impl Tracker {
 
     /// The request ended. The record is out before the replica is given back, so that a drain's end finds it counted.
     pub(crate) fn finish(&mut self, outcome: Outcome, seen: Option<Seen>) {
+        self.waits_no_more();
         let Some(mut record) = self.record.take() else { return };
         record.outcome = outcome;
         record.duration = record.arrived.elapsed();

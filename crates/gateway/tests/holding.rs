@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use gateway::{GatewayConfig, GroupConfig, HoldLimits, Outcome};
+use gateway::{GatewayConfig, GroupConfig, HoldLimits, Outcome, Traffic};
 use http_body_util::Full;
 use hyper::Request;
 use support::{World, answered, quick, soon, until};
@@ -28,6 +28,35 @@ async fn a_request_on_an_empty_group_wakes_the_world_and_is_served_once_a_replic
     let record = world.record().await;
     assert!(record.held > Duration::ZERO && record.outcome == Outcome::Ok && record.retries == 0);
     assert_eq!(world.handle.snapshot().buffered_bytes, 0);
+}
+
+#[tokio::test]
+async fn arrivals_count_at_once_and_prompts_wait_until_their_first_token() {
+    let world = World::start().await;
+    let traffic = || world.handle.snapshot().groups[0].traffic;
+    let stream = world.post(r#"{"model":"m","stream":true,"prompt":[1,2,3]}"#);
+    world.held(1).await;
+    assert_eq!(
+        traffic(),
+        Traffic { requests: 1, prompt_tokens: 3, unanswered: 1, unanswered_prompt_tokens: 3 },
+        "a request that is held has arrived"
+    );
+    let mut engine = world.engine("a").await;
+    let call = engine.call().await;
+    assert_eq!(traffic().unanswered, 1, "sent, and without a token");
+    let chunks = call.answer_stream();
+    chunks.event("{}").await;
+    until("the first token is seen", || traffic().unanswered == 0).await;
+    // Of an answer that comes as a whole nobody sees the first token: it waits only while it is held.
+    let whole = world.ask();
+    let call = engine.call().await;
+    let now = traffic();
+    assert_eq!((now.requests, now.unanswered, now.unanswered_prompt_tokens), (2, 0, 0));
+    call.answer_json("{}");
+    assert_eq!(answered(whole).await.0, 200);
+    // One that leaves while it waits does not wait any more.
+    drop((chunks, stream));
+    assert_eq!(traffic().requests, 2);
 }
 
 #[tokio::test]

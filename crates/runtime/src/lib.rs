@@ -3,6 +3,7 @@
 pub mod decide;
 pub mod pages;
 pub mod planning;
+pub mod profiles;
 pub mod quantity;
 pub mod record;
 pub mod spec;

@@ -104,3 +104,63 @@ fn a_manifest_of_several_documents_is_told_from_a_recording() {
     let error = decide::parse("a: 1\n---\nb: 2\n").unwrap_err().to_string();
     assert!(error.contains("several documents") && error.contains("check"), "{error}");
 }
+
+/// One tick of three replicas and a queue of 20, two replicas' worth, with this plan.
+fn with_plan(strategy: &str, plan: &Value) -> Value {
+    let mut tick = json!({"at": 1000, "replicas": 3, "external": {"queue": 20}});
+    if !plan.is_null() {
+        tick["plan"] = plan.clone();
+    }
+    let line = run(&input(strategy, &json!({}), &json!([tick]))).unwrap().lines.remove(0);
+    serde_json::to_value(line).unwrap()
+}
+
+fn of_age(age: f64, replicas: u32) -> Value {
+    let why = "load 3.10 by 10 min";
+    json!({"madeAt": 1000.0 - age, "replicas": {"autoscaler": replicas}, "why": {"autoscaler": why}})
+}
+
+#[test]
+fn a_plan_decides_or_is_a_floor_while_it_is_fresh() {
+    for (strategy, plan, desired, rule) in [
+        ("Optimizer", of_age(10.0, 7), 7, "from-plan"),
+        ("Optimizer", of_age(10.0, 1), 1, "from-plan"),
+        ("Optimizer", of_age(600.0, 7), 3, "plan-stale"),
+        ("Optimizer", Value::Null, 3, "plan-absent"),
+        ("Hybrid", of_age(10.0, 7), 7, "from-plan"),
+        ("Hybrid", of_age(10.0, 1), 2, "from-plan"),
+        ("Hybrid", of_age(600.0, 3), 3, "plan-stale"),
+        ("Hybrid", Value::Null, 2, "plan-absent"),
+    ] {
+        let line = with_plan(strategy, &plan);
+        let trail = line["trail"].as_array().unwrap();
+        assert_eq!(line["desired"], desired, "{strategy} {plan}: {line}");
+        assert!(trail.iter().any(|step| step["rule"] == rule), "{strategy} {plan}: {line}");
+        if rule == "from-plan" {
+            assert!(line.to_string().contains("load 3.10 by 10 min"), "{strategy} {plan}: {line}");
+        }
+    }
+}
+
+#[test]
+fn a_hybrid_line_is_read_from_outside() {
+    let expected = json!({
+        "at": 1000.0, "replicas": 3, "desired": 7, "recommendation": 7, "panic": false, "reason": "plan above target",
+        "trail": [
+            {"stage": "metric", "rule": "below-target", "before": 3, "after": 2,
+             "detail": "queue averages 20, 0.667 of target 10"},
+            {"stage": "recommendation", "rule": "from-plan", "before": 2, "after": 7,
+             "detail": "the plan's floor is 7: load 3.10 by 10 min"},
+        ],
+    });
+    assert_eq!(with_plan("Hybrid", &of_age(10.0, 7)), expected);
+}
+
+#[test]
+fn a_plan_without_a_time_is_of_the_tick_and_unknown_fields_are_refused() {
+    let line = with_plan("Optimizer", &json!({"replicas": {"autoscaler": 4}}));
+    assert_eq!(line["desired"], 4);
+    let tick = json!([{"at": 0, "replicas": 3, "plan": {"replicas": {}, "because": 1}}]);
+    let error = decide::parse(&input("Optimizer", &json!({}), &tick).to_string()).unwrap_err().to_string();
+    assert!(error.contains("because"), "{error}");
+}

@@ -38,6 +38,9 @@ impl World {
                 self.replace_outdated(name);
             }
         }
+        for problem in self.plans.configure(&self.setup, self.clock) {
+            self.warn(problem);
+        }
         self.fleet.configure(self.setup.specs());
         if !kept.is_empty() {
             self.keep_what_needs_a_restart(&old);

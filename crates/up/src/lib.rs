@@ -4,15 +4,19 @@
 //! everything at the end. [`manifest`] turns documents into a [`setup::Setup`].
 
 mod account;
+mod advice;
 mod apply;
 mod clock;
 mod ending;
 mod exposition;
+mod feed;
+pub mod knowledge;
 pub mod lines;
 pub mod load;
 pub mod manifest;
 mod observe;
 mod page;
+mod plans;
 mod pulse;
 mod recording;
 mod requests;

@@ -1,5 +1,6 @@
 //! From documents to a [`Setup`]: which group each autoscaler scales, where its metrics are, and what a replica runs.
 
+use crate::knowledge::{self, Basis, OURSELVES};
 use crate::setup::{AutoscalerSetup, GroupSetup, Origin, Setup, WorldSettings};
 use anyhow::{Context, bail};
 use autoscaler_api::local::{DeploymentSettings, MAIN_PORT, WorldSettings as ApiWorld};
@@ -15,14 +16,11 @@ use autoscaler_scrape::{Access, Auth, Secret, TlsOptions};
 use gateway::{GroupConfig, HoldLimits};
 use local_world::{Gpus, GroupSpec, Readiness, ReadinessCheck, RestartPolicy};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The manifest that runs where none is given.
 pub const QUICKSTART: &str = include_str!("../assets/quickstart.yaml");
-
-/// The program name that stands for this binary, whatever it is called and wherever it is.
-const OURSELVES: &str = "aibrix-autoscaler";
 
 /// Reads a manifest's text. `speed` is passed on to stand-in engines, whose time has to run as fast as the controller's.
 pub fn setup(file: &str, text: &str, speed: f64) -> anyhow::Result<Setup> {
@@ -53,7 +51,8 @@ pub fn setup(file: &str, text: &str, speed: f64) -> anyhow::Result<Setup> {
             )
         })?;
         let settings = DeploymentSettings::of(deployment);
-        let one = autoscaler(object, &settings).with_context(|| format!("{file}: PodAutoscaler {name}"))?;
+        let one = autoscaler(object, &settings, knowledge::folder(file))
+            .with_context(|| format!("{file}: PodAutoscaler {name}"))?;
         // One that only recommends stands in nobody's way.
         if one.spec.mode == Mode::Apply
             && let Some(owner) = owners.insert(one.group.clone(), name.clone())
@@ -64,6 +63,10 @@ pub fn setup(file: &str, text: &str, speed: f64) -> anyhow::Result<Setup> {
             ));
             owners.insert(group.clone(), owner);
             continue;
+        }
+        if let Some(Basis { known, said }) = &one.basis {
+            let weight = if known.is_some() { "note" } else { "warning" };
+            setup.notes.push(format!("{file}: {weight}: PodAutoscaler {name}: {said}"));
         }
         setup.autoscalers.push(one);
     }
@@ -171,13 +174,19 @@ fn command(given: &[String], models: &[String], speed: f64) -> anyhow::Result<Ve
     Ok(command)
 }
 
-fn autoscaler(object: &PodAutoscaler, deployment: &DeploymentSettings) -> anyhow::Result<AutoscalerSetup> {
+fn autoscaler(
+    object: &PodAutoscaler,
+    deployment: &DeploymentSettings,
+    folder: &Path,
+) -> anyhow::Result<AutoscalerSetup> {
     let problem = |lines: Vec<String>| anyhow::anyhow!("{}", lines.join("; "));
     let resolved = resolve(object).map_err(|found| problem(found.iter().map(ToString::to_string).collect()))?;
     let spec: Spec = in_world(&resolved, &Settings::default()).map_err(|SpecError(lines)| problem(lines))?;
     let origins = origins(&resolved, deployment)?;
     let object = serde_json::to_value(object)?;
-    Ok(AutoscalerSetup { object, spec, strategy: resolved.strategy.as_str(), group: deployment.name.clone(), origins })
+    let basis = knowledge::of(&resolved, deployment, folder)?;
+    let (strategy, group) = (resolved.strategy.as_str(), deployment.name.clone());
+    Ok(AutoscalerSetup { object, spec, strategy, group, origins, resolved, basis })
 }
 
 fn origins(resolved: &ResolvedAutoscaler, deployment: &DeploymentSettings) -> anyhow::Result<Vec<Origin>> {

@@ -62,6 +62,7 @@ impl Recording {
             tick.pools.clone_from(&self.pools.0);
         }
         tick.targets = seen.targets.iter().map(|(name, target)| (name.clone(), observe::wire(epoch, target))).collect();
+        tick.plan = seen.plan.as_ref().map(|plan| observe::wire_plan(epoch, plan));
         tick.decided = decided.into_iter().flatten().map(|(name, decision)| (name.clone(), decision.desired)).collect();
         self.requests(clock, &mut tick);
         self.recorder.tick(&tick);

@@ -1,12 +1,14 @@
 //! A whole run: start everything, turn until it is over, drain, and report.
 
 use crate::account::Account;
+use crate::advice::Advisors;
 use crate::clock::Clock;
 use crate::ending::{self, Running};
 use crate::lines::{Line, Lines};
 use crate::load::{self, Load};
 use crate::observe::Observer;
 use crate::page;
+use crate::plans::Plans;
 use crate::pulse::Pulse;
 use crate::recording::Recording;
 use crate::requests::{self, Writing};
@@ -128,6 +130,7 @@ pub async fn run(options: Options, stop: CancellationToken) -> anyhow::Result<Su
     let background = CancellationToken::new();
     let tasks = TaskTracker::new();
     tasks.spawn(tasks::count(handle.subscribe(RECORDS), Arc::clone(&tally)));
+    let ended = handle.subscribe(RECORDS);
     let recorded = options.record.is_some().then(|| handle.subscribe(RECORDS));
     let requests = begin_requests(&options, &handle, clock)?;
     tasks.spawn(tasks::narrate(supervisor.events(), options.lines.clone(), clock, background.clone()));
@@ -166,6 +169,8 @@ pub async fn run(options: Options, stop: CancellationToken) -> anyhow::Result<Su
         lines: options.lines.clone(),
         changes: BTreeMap::new(),
         rolls: Rolls::default(),
+        plans: Plans::new(Some(ended)),
+        advisors: Advisors::default(),
         recording,
     };
     let account = Account { supervisor: supervisor.clone(), clock, tally: Arc::clone(&tally), view: view.clone() };
@@ -187,6 +192,7 @@ pub async fn run(options: Options, stop: CancellationToken) -> anyhow::Result<Su
         requests.finish(TASKS_TIMEOUT).await;
     }
     let mut summary = tally.lock().unwrap_or_else(PoisonError::into_inner).summary(clock.now(), world.changes);
+    summary.advice = world.advisors.sums();
     summary.decisions = view.read(|view| view.decisions.iter().cloned().collect());
     if over.result.is_ok() {
         options.lines.write(&Line::Summary(summary.clone()));

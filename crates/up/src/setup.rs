@@ -1,5 +1,7 @@
 //! What a run is made of, with every default filled in: groups to run, autoscalers over them, and how the world is timed.
 
+use crate::knowledge::Basis;
+use autoscaler_api::resolved::ResolvedAutoscaler;
 use autoscaler_core::spec::Mode;
 use autoscaler_core::{Spec, fleet};
 use autoscaler_metrics::{Engine, MetricQuery};
@@ -83,6 +85,10 @@ pub struct AutoscalerSetup {
     pub group: String,
     /// Where its values come from, in the order of the spec's sources.
     pub origins: Vec<Origin>,
+    /// Its settings, for its planning.
+    pub resolved: ResolvedAutoscaler,
+    /// What a plan for it rests on; none where it takes none.
+    pub basis: Option<Basis>,
 }
 
 /// Where a source's values come from.

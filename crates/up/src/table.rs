@@ -1,6 +1,6 @@
 //! The live table on a terminal. Draws the shared picture; must not decide anything.
 
-use crate::view::View;
+use crate::view::{PlanView, View};
 use console::{Style, Term, style};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
@@ -97,6 +97,7 @@ pub fn render(view: &View) -> Vec<String> {
             count(entry.waiting_in_all()),
             bar(entry.ready, entry.pending, entry.max),
         ));
+        lines.extend(entry.plan.as_ref().map(|plan| style(planned(plan, view.at)).dim().to_string()));
     }
     for decision in view.decisions.iter().rev().take(RECENT).rev() {
         lines.push(format!(
@@ -112,6 +113,12 @@ pub fn render(view: &View) -> Vec<String> {
     let problem = |problem: &String| style(format!("! {}", problem.replace('\n', "; "))).yellow().to_string();
     lines.extend(view.problems.iter().map(problem));
     lines
+}
+
+fn planned(plan: &PlanView, at: f64) -> String {
+    let kept = plan.attainment.map_or_else(String::new, |share| format!(", {:.1} % kept the SLO", share * 100.0));
+    let age = (at - plan.made_at).max(0.0);
+    format!("  plan: {} replicas, {:.2} an hour, {age:.0} s old{kept}", plan.replicas, plan.cost_per_hour)
 }
 
 fn bar(ready: u32, pending: u32, max: u32) -> String {

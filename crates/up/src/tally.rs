@@ -1,5 +1,6 @@
 //! Counts the gateway's finished requests and the replicas' time, in trace seconds, for the summary.
 
+use crate::advice::Advice;
 use crate::clock::Clock;
 use crate::view::DecisionView;
 use gateway::{Outcome, RequestRecord};
@@ -60,6 +61,9 @@ pub struct Summary {
     pub decisions: Vec<DecisionView>,
     /// Requests by how they ended.
     pub outcomes: BTreeMap<&'static str, u64>,
+    /// What autoscalers that only recommend would have used.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub advice: BTreeMap<String, Advice>,
 }
 
 /// Latencies are kept in microseconds, from one to an hour, to three digits.
@@ -136,6 +140,7 @@ impl Tally {
             changes,
             decisions: Vec::new(),
             outcomes: self.outcomes.clone(),
+            advice: BTreeMap::new(),
         }
     }
 }

@@ -1,9 +1,11 @@
 //! What the tests of this crate share: manifests in a few words, and a world whose replicas cannot start.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+use crate::advice::Advisors;
 use crate::clock::Clock;
 use crate::lines::Lines;
 use crate::observe::Observer;
+use crate::plans::Plans;
 use crate::roll::Rolls;
 use crate::setup::Setup;
 use crate::view::Shared;
@@ -54,6 +56,8 @@ pub(crate) async fn world(documents: &[String]) -> World {
         lines: Lines::default(),
         changes: BTreeMap::new(),
         rolls: Rolls::default(),
+        plans: Plans::new(None),
+        advisors: Advisors::default(),
         recording: None,
     };
     world.apply(setup).unwrap();

@@ -76,6 +76,9 @@ pub struct AutoscalerView {
     pub metrics: Vec<MetricView>,
     /// The last decision's trail.
     pub trail: Vec<autoscaler_core::Step>,
+    /// Its latest plan, where it takes one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanView>,
 }
 
 impl AutoscalerView {
@@ -94,6 +97,20 @@ impl AutoscalerView {
         let Self { ready, pending, desired, running, .. } = *self;
         Point { at, ready, pending, desired, running, waiting: self.waiting_in_all() }
     }
+}
+
+/// A plan.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanView {
+    /// Replicas that it asks for.
+    pub replicas: u32,
+    /// Trace seconds when its inputs were taken.
+    pub made_at: f64,
+    /// What they cost an hour.
+    pub cost_per_hour: f64,
+    /// The share of requests that kept the SLO of late; none before any ended.
+    pub attainment: Option<f64>,
 }
 
 /// One metric of an autoscaler.

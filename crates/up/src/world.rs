@@ -1,8 +1,10 @@
 //! The local world's parts while it runs: supervisor, gateway, fleet. Looks, decides, and carries decisions out.
 
+use crate::advice::Advisors;
 use crate::clock::Clock;
 use crate::lines::{Line, Lines};
 use crate::observe::{Observer, Seen};
+use crate::plans::{Plans, Sight};
 use crate::recording::Recording;
 use crate::roll::Rolls;
 use crate::scale;
@@ -31,6 +33,10 @@ pub(crate) struct World {
     pub(crate) changes: BTreeMap<String, u64>,
     /// Groups whose replicas are being replaced.
     pub(crate) rolls: Rolls,
+    /// What is planned.
+    pub(crate) plans: Plans,
+    /// What nobody acts upon.
+    pub(crate) advisors: Advisors,
     /// Where it is written down.
     pub(crate) recording: Option<Recording>,
 }
@@ -52,7 +58,14 @@ impl World {
     pub(crate) async fn turn(&mut self, decide: bool) {
         let statuses = self.supervisor.status();
         let snapshot = self.gateway.snapshot();
-        let seen = self.observer.look(&self.setup, &statuses, &snapshot, self.clock).await;
+        let mut seen = self.observer.look(&self.setup, &statuses, &snapshot, self.clock).await;
+        if decide {
+            let tick = self.setup.world.tick_interval.as_secs_f64();
+            let sight = Sight { clock: self.clock, tick, statuses: &statuses, snapshot: &snapshot, seen: &seen };
+            seen.observation.plan = self.plans.turn(&sight).await;
+        } else {
+            self.plans.gather(self.clock);
+        }
         let at = self.clock.now();
         let now = self.clock.timestamp(at);
         if decide {
@@ -95,6 +108,9 @@ impl World {
         let Some(autoscaler) = self.setup.autoscalers.iter().find(|autoscaler| autoscaler.spec.name == name) else {
             return;
         };
+        if autoscaler.spec.mode == Mode::Recommend {
+            self.advisors.decided(name, at, decision.replicas, decision.desired);
+        }
         if decision.desired != decision.replicas {
             *self.changes.entry(name.to_owned()).or_default() += 1;
             let (replicas, desired, reason) = (decision.replicas, decision.desired, decision.reason.clone());
@@ -158,7 +174,7 @@ impl World {
             .collect();
         let now = self.clock.timestamp(at);
         let bounds = |spec: &Spec| spec.schedules.effective(now, spec.bounds).bounds;
-        let setup = &self.setup;
+        let (setup, plans) = (&self.setup, &self.plans);
         self.view.write(|view| {
             view.at = at;
             let old = std::mem::take(&mut view.autoscalers);
@@ -168,6 +184,7 @@ impl World {
                 let mut shown = old.iter().find(|shown| shown.name == *name).cloned().unwrap_or_default();
                 let first = shown.name.is_empty();
                 renew(&mut shown, autoscaler, bounds(&autoscaler.spec), seen);
+                shown.plan = plans.view(name);
                 if first {
                     shown.desired = shown.replicas;
                 }

@@ -1,8 +1,9 @@
 //! `check`: every error of every manifest, and what becomes of old annotations.
 
 use crate::output;
-use autoscaler_api::Severity;
 use autoscaler_api::manifest::Finding;
+use autoscaler_api::{Diagnostic, Manifest, Severity};
+use autoscaler_up::knowledge::{self, Basis};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -39,10 +40,32 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     autoscaler_api::manifest::between(&mut manifests);
     for manifest in &manifests {
         failed |= !manifest.is_valid();
-        let lines: String = manifest.findings.iter().map(|finding| line(finding, args.json) + "\n").collect();
+        let mut lines: String = manifest.findings.iter().map(|finding| line(finding, args.json) + "\n").collect();
+        for finding in plans(manifest) {
+            failed |= finding.diagnostic.is_error();
+            lines += &(line(&finding, args.json) + "\n");
+        }
         output::print(&lines)?;
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What the local world's plans will rest on: the files that a manifest names are looked at from where it is.
+fn plans(manifest: &Manifest) -> Vec<Finding> {
+    if !manifest.is_valid() {
+        return Vec::new();
+    }
+    let file = manifest.file();
+    let said = knowledge::findings(manifest, knowledge::folder(file)).into_iter().map(|(name, basis)| match basis {
+        Ok(Basis { known: Some(_), said }) => Diagnostic::note("spec.profiles", format!("{name} {said}")),
+        Ok(Basis { known: None, said }) => Diagnostic::warning("spec.profiles", format!("{name}: {said}")),
+        Err(problem) => {
+            let (path, message) = problem.split_once(": ").unwrap_or(("spec.profiles", &problem));
+            Diagnostic::error(path, message)
+        }
+    });
+    let place = |diagnostic| Finding { file: file.to_owned(), document: (0, 0), line: 0, diagnostic };
+    said.map(place).collect()
 }
 
 fn line(finding: &Finding, json: bool) -> String {

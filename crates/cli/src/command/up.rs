@@ -204,6 +204,14 @@ fn text(summary: &Summary, slo: Slo) -> String {
         summary.peak_replicas,
         if changes.is_empty() { "none".to_owned() } else { changes.join(", ") },
     );
+    for (name, advice) in &summary.advice {
+        let (would, used) = (advice.replica_seconds / 3600.0, advice.used_replica_seconds / 3600.0);
+        let less = if used > 0.0 { (1.0 - would / used) * 100.0 } else { 0.0 };
+        let text_of = format!(
+            "{name} only recommends: {would:.3} replica-hours where {used:.3} were asked for ({less:.0} % less)\n"
+        );
+        text.push_str(&text_of);
+    }
     let decision = |one: &DecisionView| {
         let (from, to) = (one.replicas, one.desired);
         format!("{:>7.0} s  {:<12} {from:>3} → {to:<3} {}\n", one.at, one.autoscaler, one.reason)

@@ -275,10 +275,13 @@ pub enum QuantityInput {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PlanInput {
     /// When its inputs were taken; the tick's time where absent.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made_at: Option<f64>,
     /// Replicas by autoscaler.
     pub replicas: BTreeMap<String, u32>,
+    /// What each count rests on, by autoscaler: text that the trail shows.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub why: BTreeMap<String, String>,
 }
 
 impl Tick {

@@ -1,9 +1,9 @@
 //! From the wire form of an observation to the core's. Defaults are filled in here; nonsense becomes an absent reading.
 
-use super::input::{Pod, QuantityInput, Target, Values};
+use super::input::{PlanInput, Pod, QuantityInput, Target, Values};
 use crate::quantity;
 use autoscaler_core::observe::{Pod as CorePod, TargetObservation, long_before};
-use autoscaler_core::{Phase, Reading, Span, Timestamp, Why};
+use autoscaler_core::{Phase, Plan, Reading, Span, Timestamp, Why};
 use std::collections::BTreeMap;
 
 /// The clock of an input: its zero.
@@ -99,6 +99,16 @@ fn readings(values: &Values) -> Vec<Reading> {
 
 fn reading(value: Option<f64>) -> Reading {
     value.map_or(Reading::Absent(Why::NotRead), Reading::load)
+}
+
+/// The wire form of a plan: a tick that has it decides as the core did that was given it.
+#[must_use]
+pub fn wire_plan(clock: Clock, plan: &Plan) -> PlanInput {
+    PlanInput {
+        made_at: Some(plan.made_at.since(clock.epoch).as_secs()),
+        replicas: plan.replicas.clone(),
+        why: plan.why.clone(),
+    }
 }
 
 /// The wire form of what a world saw: [`target`] turns it back. What is not fresh is left out, since it decides nothing.

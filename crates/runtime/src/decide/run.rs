@@ -8,7 +8,6 @@ use autoscaler_api::{Diagnostic, PodAutoscaler};
 use autoscaler_core::fleet::{Member, Pool};
 use autoscaler_core::state::{FleetState, History};
 use autoscaler_core::{Fleet, Observation, Plan, Span, Spec, Timestamp};
-use std::collections::BTreeMap;
 
 /// What `decide` is told besides its input.
 #[derive(Debug, Default)]
@@ -157,7 +156,8 @@ fn observation(
 }
 
 fn plan(clock: Clock, now: Timestamp, plan: &PlanInput) -> Plan {
-    Plan { made_at: plan.made_at.map_or(now, |at| clock.at(at)), replicas: plan.replicas.clone(), why: BTreeMap::new() }
+    let made_at = plan.made_at.map_or(now, |at| clock.at(at));
+    Plan { made_at, replicas: plan.replicas.clone(), why: plan.why.clone() }
 }
 
 fn autoscalers(input: &Input, warnings: &mut Vec<String>) -> Result<Vec<(String, PodAutoscaler)>, DecideError> {

@@ -22,7 +22,7 @@ impl Planner {
     }
 
     /// Shows what is seen, and asks for a plan. The groups are one model's, in the order of the targets.
-    pub(super) fn plan(&mut self, seen: &[Seen<'_>]) -> Option<Plan> {
+    pub(super) fn plan(&mut self, seen: &[&Seen<'_>]) -> Option<Plan> {
         let first = seen.first()?;
         let (now, traffic) = (first.now, first.traffic);
         let objective = self.planning.settings().objective;

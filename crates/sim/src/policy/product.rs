@@ -67,7 +67,8 @@ const GAUGES: [(&str, Gauge); 9] = [
 pub struct Products {
     fleet: Core,
     members: Vec<Member>,
-    planner: Option<Planner>,
+    /// Each with its members.
+    planners: Vec<(Vec<usize>, Planner)>,
     interval: f64,
     samples: Option<f64>,
     scrapes: Option<f64>,
@@ -112,14 +113,30 @@ impl Products {
         });
         let fleet = Core::new(specs, pools.into_iter().collect());
         // An HPA reads engines by an adapter of Prometheus; what decides beside others reads pages.
-        Ok(Self { fleet, members, planner: None, interval, samples, scrapes: hpa.then_some(PROMETHEUS) })
+        Ok(Self { fleet, members, planners: Vec::new(), interval, samples, scrapes: hpa.then_some(PROMETHEUS) })
     }
 
-    /// The same, for manifests that ask for a plan: all are of one model.
+    /// The same, with the plan of one model: `members` says which autoscalers are its targets, in their order.
     #[must_use]
-    pub fn with_planning(self, planning: Planning) -> Self {
-        let kept = Some(Planner::new(planning));
-        Self { planner: kept, ..self }
+    pub fn with_planning(mut self, members: Vec<usize>, planning: Planning) -> Self {
+        self.planners.push((members, Planner::new(planning)));
+        self
+    }
+
+    /// The plans of all models as one: they are as old as the oldest.
+    fn plan(&mut self, seen: &[Seen<'_>]) -> Option<Plan> {
+        let mut all: Option<Plan> = None;
+        for (members, planner) in &mut self.planners {
+            let seen: Vec<&Seen<'_>> = members.iter().filter_map(|member| seen.get(*member)).collect();
+            let Some(plan) = planner.plan(&seen) else { continue };
+            let made_at = Timestamp::from_secs(plan.made_at);
+            let empty = || Plan { made_at, replicas: BTreeMap::new(), why: BTreeMap::new() };
+            let all = all.get_or_insert_with(empty);
+            all.made_at = all.made_at.min(made_at);
+            all.replicas.extend(plan.replicas);
+            all.why.extend(plan.why);
+        }
+        all
     }
 
     fn observe(&mut self, seen: &[Seen<'_>]) -> Observation {
@@ -151,11 +168,7 @@ impl Fleet for Products {
     fn decide(&mut self, seen: &[Seen<'_>]) -> Vec<u32> {
         let mut observation = self.observe(seen);
         let now = Timestamp::from_secs(seen.first().map_or(0.0, |seen| seen.now));
-        observation.plan = self.planner.as_mut().and_then(|planner| planner.plan(seen)).map(|plan| Plan {
-            made_at: Timestamp::from_secs(plan.made_at),
-            replicas: plan.replicas,
-            why: plan.why,
-        });
+        observation.plan = self.plan(seen);
         let mut decided = self.fleet.step(now, &observation).targets;
         let each = self.members.iter_mut().zip(seen).map(|(member, seen)| {
             let Some(decision) = decided.remove(&member.name) else { return seen.wanted };
@@ -186,7 +199,7 @@ impl Product {
     /// The same with a plan of its own.
     #[must_use]
     pub fn with_planning(self, planning: Planning) -> Self {
-        Self(self.0.with_planning(planning))
+        Self(self.0.with_planning(vec![0], planning))
     }
 }
 

@@ -96,6 +96,17 @@ impl Given {
         })
     }
 
+    /// Takes the prices that the manifest has, of a replica, for its GPUs.
+    pub(super) fn prices_of(&mut self, objects: &[PodAutoscaler]) {
+        for ((object, price), engine) in objects.iter().zip(&mut self.prices).zip(&self.engines) {
+            let profiles = object.spec.profiles.iter().flatten();
+            let told = profiles.filter_map(|one| one.cost_per_hour).find(|cost| cost.is_finite() && *cost > 0.0);
+            if let Some(cost) = told {
+                *price = cost / f64::from(engine.gpus.max(1));
+            }
+        }
+    }
+
     /// The requests of a model.
     fn of(&self, model: usize) -> Vec<Arrival> {
         let own = |at: usize| self.models.get(at).is_none_or(|of| usize::from(*of) == model);

@@ -1,6 +1,7 @@
 //! `simulate`: one policy on one trace, in virtual time.
 
 mod given;
+mod planned;
 mod show;
 
 use super::scenario::{self, Scenario};
@@ -49,7 +50,7 @@ pub(crate) struct SimulateArgs {
     /// Built-in engine model, or a file that describes one
     #[arg(long, value_name = "[NAME=]ENGINE", value_delimiter = ',', default_value = "l4-8b")]
     engine: Vec<String>,
-    /// What an hour of a GPU costs [default: 1]
+    /// What an hour of a GPU costs [default: the profiles' costPerHour, else 1]
     #[arg(long, value_name = "[NAME=]PRICE", value_delimiter = ',')]
     price: Vec<String>,
     /// GPUs that all groups share [default: as many as are asked for]
@@ -92,7 +93,10 @@ pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
         Some(policy) => vec![policy.clone()],
         None => objects.iter().map(|object| object.metadata.name.clone().unwrap_or_default()).collect(),
     };
-    let given = Given::read(args, &names)?;
+    let mut given = Given::read(args, &names)?;
+    if args.price.is_empty() {
+        given.prices_of(&objects);
+    }
     let (setup, demand) = given.setup(args, &objects, &names)?;
     if args.oracle && !setup.others.is_empty() {
         return Err(Usage("--oracle: there is one for one group only".to_owned()).into());
@@ -106,7 +110,9 @@ pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
         run_world(&setup, &given.arrivals, policy.as_mut(), timelines.first_mut())?
     } else {
         let gpus: Vec<u32> = setup.groups().map(|group| group.engine.gpus).collect();
-        let mut products = Products::new(&objects, args.interval.max(0.1), args.gpus, &gpus)?;
+        let products = Products::new(&objects, args.interval.max(0.1), args.gpus, &gpus)?;
+        let folder = args.file.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+        let mut products = planned::with_plans(products, &objects, &given, &setup, folder)?;
         run_fleet(&setup, &given.arrivals, &given.models, &mut products, &mut timelines)?
     };
     let name = names.join("+");
