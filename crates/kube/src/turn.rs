@@ -216,7 +216,9 @@ impl Turns {
         let replicas =
             Replicated { wanted: seen.target.replicas, ready: seen.target.ready(), startup: self.startup.measured() };
         let pods: BTreeSet<Box<str>> = seen.leaders().iter().map(|pod| pod.name.clone()).collect();
-        self.planner.report(now, &self.assignment.object, resolved, replicas, |pod| pods.contains(pod)).await;
+        let every = self.context.options.interval.as_secs_f64();
+        let object = &self.assignment.object;
+        self.planner.report(now, object, resolved, replicas, every, |pod| pods.contains(pod)).await;
     }
 
     /// Writes down what was observed and decided, where that is asked for.

@@ -17,6 +17,8 @@ pub(crate) struct Report {
     pub(crate) object: Arc<ResolvedAutoscaler>,
     pub(crate) known: Known,
     pub(crate) look: Look,
+    /// Seconds between two reports.
+    pub(crate) every: f64,
 }
 
 /// A model's planning, and the objects that it is for.
@@ -41,8 +43,8 @@ struct Member {
     news: bool,
 }
 
-/// An object that reported nothing for so many seconds is planned without.
-const SILENT: f64 = 60.0;
+/// An object that reported nothing for so many seconds, and reports, is planned without.
+const SILENT: (f64, f64) = (60.0, 3.0);
 /// Sizes, outcomes and start-ups that wait for a step; what came first goes first.
 const WAITING: usize = 4096;
 /// A planning that begins takes nothing away for one start-up, and at most for so many seconds.
@@ -85,7 +87,8 @@ impl Model {
             join(&mut report.look.started, started);
         }
         self.members.insert(name, Member { report, news: true });
-        self.members.retain(|_, member| at - member.report.look.at < SILENT);
+        let silent = |report: &Report| at - report.look.at >= SILENT.0.max(SILENT.1 * report.every);
+        self.members.retain(|_, member| !silent(&member.report));
         self.members.values().all(|member| member.news)
     }
 
@@ -134,9 +137,18 @@ impl Model {
                     }
                 }
             }
+            if let Some(before) = self.plan.as_ref().filter(|before| before.made_at == plan.made_at) {
+                // Nothing has arrived that could be counted, and a plan must not go down on nothing.
+                for (name, count) in &mut plan.replicas {
+                    *count = before.replicas.get(name).copied().unwrap_or(0).max(*count);
+                }
+            }
             self.plan = Some(Arc::new(plan));
         }
         for member in self.members.values_mut() {
+            // One that is late must not be heard twice.
+            let Look { sizes, outcomes, started, .. } = &mut member.report.look;
+            (sizes.clear(), outcomes.clear(), started.clear());
             member.news = false;
         }
         Ok(())
@@ -209,7 +221,7 @@ mod tests {
         let known = Known::from_json(ENGINE).unwrap();
         let sizes = vec![Sized { arrived: at - 60.0, input: 1000.0, output: 200.0, count: rate.unwrap_or(0.0) * 5.0 }];
         let look = Look { at, rate, sizes, wanted, ready: wanted, ..Look::default() };
-        Report { object: Arc::new(object(name)), known, look }
+        Report { object: Arc::new(object(name)), known, look, every: 5.0 }
     }
 
     fn run(model: &mut Model, from: f64, ticks: u32, rate: Option<f64>, wanted: u32) {

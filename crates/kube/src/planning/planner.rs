@@ -74,15 +74,19 @@ impl Planner {
         object: &PodAutoscaler,
         resolved: ResolvedAutoscaler,
         replicas: Replicated<'_>,
+        every: f64,
         is_there: impl Fn(&str) -> bool,
     ) {
-        let Some((handle, known)) = self.handle.as_mut().zip(self.profile.known()) else { return };
+        let Some(handle) = &mut self.handle else { return };
         let published = handle.published.borrow_and_update().objective;
-        let objective = published.unwrap_or_else(|| settings(&[(&resolved, known.clone())], 0.0).objective);
-        let mut look = self.feed.look(clock::seconds(now), is_there, &objective);
+        let known = self.profile.known();
+        let own = || settings(known.map(|known| (&resolved, known.clone())).as_slice(), 0.0).objective;
+        // Looked at in any case, so that what is gone is forgotten.
+        let mut look = self.feed.look(clock::seconds(now), is_there, &published.unwrap_or_else(own));
+        let Some(known) = known else { return };
         look.started = replicas.startup.since(self.started);
         (look.wanted, look.ready) = (replicas.wanted, replicas.ready);
-        let report = Report { object: Arc::new(resolved), known: Known::clone(known), look };
+        let report = Report { object: Arc::new(resolved), known: Known::clone(known), look, every };
         if handle.sender.try_send(Message::Report(Box::new(report))).is_ok() {
             self.started = replicas.startup.count();
         }

@@ -42,13 +42,7 @@ pub(crate) async fn run(
 ) {
     let home = context.options.home.clone().unwrap_or_else(|| context.client.default_namespace().to_owned());
     let store = Store::new(&context.client, &home, &context.options.lease, &key);
-    let mut model = match store.load().await {
-        Ok(saved) => saved.map(Model::resume).unwrap_or_default(),
-        Err(why) => {
-            tracing::warn!(model = key, "planning: {why}; it begins anew");
-            Model::default()
-        }
-    };
+    let mut model = load(&store, &key).await;
     published.send_modify(|now| now.plan = model.plan());
     let mut save = tokio::time::interval_at(Instant::now() + SAVE_EVERY, SAVE_EVERY);
     save.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -83,17 +77,33 @@ pub(crate) async fn run(
         };
         if step {
             due = None;
-            model = compute(model, &key, &turn, &published).await;
+            model = compute(model, &store, &key, &turn, &published).await;
         }
     }
     write(&context, &store, &key, &model).await;
 }
 
+/// The model as it was saved.
+async fn load(store: &Store, key: &str) -> Model {
+    match store.load().await {
+        Ok(saved) => saved.map(Model::resume).unwrap_or_default(),
+        Err(why) => {
+            tracing::warn!(model = key, "planning: {why}; it begins anew");
+            Model::default()
+        }
+    }
+}
+
 /// A step, on a thread that may be busy for long. Only so many models compute at once, so that ticks go on.
-async fn compute(mut model: Model, key: &str, turn: &Semaphore, published: &watch::Sender<Published>) -> Model {
+async fn compute(
+    mut model: Model,
+    store: &Store,
+    key: &str,
+    turn: &Semaphore,
+    published: &watch::Sender<Published>,
+) -> Model {
     // It is never closed.
     let _turn = turn.acquire().await.ok();
-    let last = model.saved(key);
     let stepped = tokio::task::spawn_blocking(move || {
         let refused = model.step().err().map(|error| error.to_string());
         (model, refused)
@@ -106,7 +116,7 @@ async fn compute(mut model: Model, key: &str, turn: &Semaphore, published: &watc
         }
         Err(error) => {
             tracing::error!(model = key, %error, "a planning ended; it is begun again");
-            last.map(Model::resume).unwrap_or_default()
+            load(store, key).await
         }
     }
 }
