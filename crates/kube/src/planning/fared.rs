@@ -195,18 +195,18 @@ mod tests {
 
     /// TTFT buckets of 1 s, 2 s and more; time per token at most 0.1 s and more.
     fn page(ttft: [u32; 3], tpot: [u32; 2]) -> String {
-        let [a, b, c] = ttft;
-        let [d, e] = tpot;
+        let [second, two, all] = ttft;
+        let [short, means] = tpot;
         format!(
             "# TYPE vllm:time_to_first_token_seconds histogram\n\
-             vllm:time_to_first_token_seconds_bucket{{le=\"1\"}} {a}\n\
-             vllm:time_to_first_token_seconds_bucket{{le=\"2\"}} {b}\n\
-             vllm:time_to_first_token_seconds_bucket{{le=\"+Inf\"}} {c}\n\
-             vllm:time_to_first_token_seconds_sum {c}\nvllm:time_to_first_token_seconds_count {c}\n\
+             vllm:time_to_first_token_seconds_bucket{{le=\"1\"}} {second}\n\
+             vllm:time_to_first_token_seconds_bucket{{le=\"2\"}} {two}\n\
+             vllm:time_to_first_token_seconds_bucket{{le=\"+Inf\"}} {all}\n\
+             vllm:time_to_first_token_seconds_sum {all}\nvllm:time_to_first_token_seconds_count {all}\n\
              # TYPE vllm:request_time_per_output_token_seconds histogram\n\
-             vllm:request_time_per_output_token_seconds_bucket{{le=\"0.1\"}} {d}\n\
-             vllm:request_time_per_output_token_seconds_bucket{{le=\"+Inf\"}} {e}\n\
-             vllm:request_time_per_output_token_seconds_sum {e}\nvllm:request_time_per_output_token_seconds_count {e}\n"
+             vllm:request_time_per_output_token_seconds_bucket{{le=\"0.1\"}} {short}\n\
+             vllm:request_time_per_output_token_seconds_bucket{{le=\"+Inf\"}} {means}\n\
+             vllm:request_time_per_output_token_seconds_sum {means}\nvllm:request_time_per_output_token_seconds_count {means}\n"
         )
     }
 

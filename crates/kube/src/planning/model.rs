@@ -148,7 +148,9 @@ impl Model {
         for member in self.members.values_mut() {
             // One that is late must not be heard twice.
             let Look { sizes, outcomes, started, .. } = &mut member.report.look;
-            (sizes.clear(), outcomes.clear(), started.clear());
+            sizes.clear();
+            outcomes.clear();
+            started.clear();
             member.news = false;
         }
         Ok(())
