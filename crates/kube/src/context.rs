@@ -5,6 +5,7 @@ use crate::events::Events;
 use crate::leader::Leadership;
 use crate::memory::Memories;
 use crate::options::Options;
+use crate::planning::Models;
 use crate::pods;
 use crate::sources::CustomApi;
 use crate::target;
@@ -33,6 +34,8 @@ pub(crate) struct Context {
     pub(crate) leadership: Leadership,
     /// Where it is written down, and the time that its seconds count from.
     pub(crate) recorder: Option<(Recorder, Timestamp)>,
+    /// The models that are planned for.
+    pub(crate) models: Models,
     /// What each object remembers, by uid, for the next leader.
     pub(crate) memories: Mutex<Memories>,
 }

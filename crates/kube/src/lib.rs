@@ -17,6 +17,7 @@ mod memory;
 mod observe;
 mod options;
 mod plan;
+mod planning;
 mod pods;
 mod run;
 mod said;

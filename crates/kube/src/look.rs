@@ -4,6 +4,7 @@
 use crate::clock;
 use crate::context::Context;
 use crate::plan::{From, Plan, Source};
+use crate::planning::Feed;
 use crate::pods::PodView;
 use crate::sources::{self, PodUsage};
 use autoscaler_api::resolved::Port;
@@ -12,12 +13,15 @@ use autoscaler_metrics::Engine;
 use autoscaler_runtime::pages::{self, Job, Key, PageAt, Questions, Reader};
 use autoscaler_scrape::{Access, Page, ScrapeError, Target};
 use futures_util::FutureExt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The pod label that names the engine (AIBrix `pkg/constants`).
 const ENGINE_LABEL: &str = "model.aibrix.ai/engine";
+/// Where engines print their metrics (vLLM, and AIBrix's pods); what is planned with is there where no source names a page.
+const ENGINE_PORT: &str = "8000";
+const ENGINE_PATH: &str = "/metrics";
 /// A metrics API's deadline; aggregated APIs take longer than a page.
 const API_DEADLINE: Duration = Duration::from_secs(3);
 /// The owner of values that belong to no pod. A pod cannot be called so.
@@ -44,7 +48,7 @@ impl Eyes {
     }
 
     /// Looks at everything that the plan asks for. `pods` are those whose pages are read; the selector is the target's, where
-    /// its pods are known.
+    /// its pods are known; what is planned with is fed from the same pages.
     pub(crate) async fn look(
         &mut self,
         context: &Context,
@@ -52,10 +56,11 @@ impl Eyes {
         selector: Option<&str>,
         plan: &Plan,
         pods: &[Arc<PodView>],
+        mut feed: Option<&mut Feed>,
     ) {
         let name = &plan.spec.name;
         self.credentials(context, namespace, plan).await;
-        let jobs = self.jobs(name, plan, pods);
+        let (jobs, fed) = self.jobs(name, plan, pods, feed.is_some());
         let targets: Vec<Target> = jobs.iter().map(|job| job.target.clone()).collect();
         let (start, began) = (clock::seconds(clock::now()), Instant::now());
         let reader = &mut self.reader;
@@ -64,7 +69,14 @@ impl Eyes {
             failed += u64::from(page.is_err());
             let received = page.as_ref().map_or(began, |page| page.received);
             let at = start + received.saturating_duration_since(began).as_secs_f64();
-            reader.take(&jobs[index], page.as_ref(), at);
+            let job = &jobs[index];
+            reader.take(job, page.as_ref(), at);
+            // A page that failed is a gap.
+            if let (Some(feed), Ok(page), true) = (&mut feed, &page, fed.contains(&index))
+                && let Err(why) = feed.page(&job.owner, job.engine, &page.body, at)
+            {
+                tracing::debug!(autoscaler = name, pod = job.owner, "the page says nothing to plan with: {why}");
+            }
         };
         let mut apis = Vec::new();
         let mut asked_for_usage = false;
@@ -139,11 +151,12 @@ impl Eyes {
         }
     }
 
-    fn jobs(&self, name: &str, plan: &Plan, pods: &[Arc<PodView>]) -> Vec<Job> {
+    /// The pages to read, and which of them a planning is fed from: each pod's first, else the engines' usual one.
+    fn jobs(&self, name: &str, plan: &Plan, pods: &[Arc<PodView>], feeds: bool) -> (Vec<Job>, BTreeSet<usize>) {
         let access =
             |source: &Source| self.access.get(&source.key).map(|(_, access)| access.clone()).unwrap_or_default();
         let mut at: Vec<(PageAt, Questions)> = Vec::new();
-        let mut jobs = Vec::new();
+        let (mut jobs, mut fed) = (Vec::new(), BTreeSet::new());
         for source in &plan.sources {
             let key: Key = (name.to_owned(), source.key.clone());
             match &source.from {
@@ -164,15 +177,24 @@ impl Eyes {
                 _ => {}
             }
         }
+        if feeds && at.is_empty() {
+            let (port, path) = (ENGINE_PORT.to_owned(), ENGINE_PATH.to_owned());
+            at.push((PageAt { port, path, https: false, access: Access::default() }, Vec::new()));
+        }
         for pod in pods {
             let engine = pod.label(ENGINE_LABEL).and_then(Engine::named);
             let url = |page: &PageAt| {
                 let port = pod.port(&page.port).or_else(|| page.port.parse().ok())?;
                 Some(page.url(&pod.ip?.to_string(), port))
             };
-            jobs.extend(pages::jobs(&pod.name, engine, &at, url));
+            let own = pages::jobs(&pod.name, engine, &at, url);
+            let first = at.first().and_then(|(page, _)| url(page));
+            if feeds && own.first().is_some_and(|job| Some(&job.target.url) == first.as_ref()) {
+                fed.insert(jobs.len());
+            }
+            jobs.extend(own);
         }
-        jobs
+        (jobs, fed)
     }
 }
 

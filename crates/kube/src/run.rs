@@ -6,6 +6,7 @@ use crate::events::Events;
 use crate::leader::{Leadership, LeaseOptions};
 use crate::manager::{Manager, Streams};
 use crate::options::Options;
+use crate::planning::Models;
 use crate::{admission, clock, hpa, memory, pods, sources, target};
 use anyhow::Context as _;
 use autoscaler_api::PodAutoscaler;
@@ -131,6 +132,7 @@ async fn lead(
         metrics: metrics.clone(),
         leadership,
         recorder,
+        models: Models::default(),
         memories: Mutex::new(loaded.memories),
     });
     let working = stop.child_token();
@@ -155,6 +157,7 @@ async fn lead(
     }
     working.cancel();
     managing.await.context("the manager ended")?;
+    context.models.finish().await;
     context.save(home, &mut written).await;
     Ok(())
 }

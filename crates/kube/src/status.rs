@@ -6,9 +6,11 @@
 //! | `AbleToScale` | the target was found, and its count can be written |
 //! | `ScalingActive` | metrics can be read (HPA's meaning; AIBrix's was that a change is under way, which `Ready` still says) |
 //! | `ScalingLimited` | a bound decides |
+//! | `PlanFresh` | a fresh plan decides (`Optimizer` and `Hybrid`) |
 //! | `Conflict` | somebody else scales the target; AIBrix's `MultiPodAutoscalerConflict` is `False` then, and is written too |
 //! | `Ready` | able to scale, and the target has what is wanted |
 
+use crate::planning::Standing;
 use crate::pods::StartUp;
 use autoscaler_api::v1alpha1::{
     CurrentMetric, LastDecision, PodAutoscalerStatus, ScalingDecision, ScheduledBounds, StartupTimes, TrailEntry,
@@ -33,6 +35,8 @@ pub(crate) struct Facts {
     pub(crate) metrics: Vec<CurrentMetric>,
     pub(crate) startup: Option<StartUp>,
     pub(crate) bounds: Option<ScheduledBounds>,
+    /// How it stands to its plan, where its strategy plans.
+    pub(crate) standing: Option<Standing>,
     /// What became of the decision.
     pub(crate) wrote: Wrote,
     /// Conditions of the native HPA, by names of their own.
@@ -224,6 +228,9 @@ fn conditions(before: &PodAutoscalerStatus, status: &PodAutoscalerStatus, facts:
             }
         }
     }
+    if let Some(standing) = &facts.standing {
+        say("PlanFresh", standing.fresh, standing.reason, standing.message.clone());
+    }
     let (desired, actual) = (status.desired_scale, status.actual_scale);
     let ready = able && desired == actual;
     let reason = match (able, ready) {
@@ -250,7 +257,7 @@ pub(crate) fn differs(before: &PodAutoscalerStatus, after: &PodAutoscalerStatus)
         // Reasons and trails carry values.
         status.last_decision = None;
         for condition in status.conditions.iter_mut().flatten() {
-            if condition.type_ == "ScalingActive" || condition.type_ == "ScalingLimited" {
+            if ["ScalingActive", "ScalingLimited", "PlanFresh"].contains(&condition.type_.as_str()) {
                 condition.message.clear();
             }
         }

@@ -8,21 +8,22 @@ use crate::look::Eyes;
 use crate::memory::Memory;
 use crate::observe::{self, Seen};
 use crate::plan::Plan;
+use crate::planning::{Planner, Replicated};
 use crate::pods::{self, Cost, PodView, StartUps};
 use crate::scaling::{Known, Scaling};
 use crate::status::{Facts, Wrote};
 use crate::voice::Voice;
 use crate::worker::Assignment;
 use autoscaler_api::resolve;
-use autoscaler_api::resolved::ResolvedAutoscaler;
+use autoscaler_api::resolved::{Bounds, ResolvedAutoscaler};
 use autoscaler_api::v1alpha1::{ScalingStrategy, ScheduledBounds};
 use autoscaler_core::fleet::Observation;
 use autoscaler_core::spec::{Mode, Strategy};
 use autoscaler_core::{Fleet, Timestamp};
-use autoscaler_runtime::decide::input::Tick;
+use autoscaler_runtime::decide::input::{PlanInput, Tick};
 use autoscaler_runtime::decide::observe::{Clock, wire};
 use kube::ResourceExt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -40,6 +41,7 @@ pub(crate) struct Turns {
     seen: Option<Seen>,
     voice: Voice,
     startup: StartUps,
+    planner: Planner,
     /// When a schedule next begins or ends.
     edge: Option<Timestamp>,
     /// A hash of the manifest that the recording has.
@@ -70,6 +72,7 @@ impl Turns {
             seen: None,
             voice,
             startup,
+            planner: Planner::default(),
             edge: None,
             told: AtomicU64::new(0),
         }
@@ -86,8 +89,9 @@ impl Turns {
     }
 
     /// The object is gone: its replicas stay as they are.
-    pub(crate) fn gone(&self) {
+    pub(crate) fn gone(&mut self) {
         let object = &self.assignment.object;
+        self.planner.let_go(&object.name_any());
         self.context.metrics.gone(&object.namespace().unwrap_or_default(), &object.name_any());
         let mut memories = self.context.memories.lock().unwrap_or_else(PoisonError::into_inner);
         memories.remove(&object.uid().unwrap_or_default());
@@ -162,12 +166,24 @@ impl Turns {
         let views = views.unwrap_or_default();
         let mut seen = Seen::new(view, replicas);
         let selector = known.selector.is_some().then_some(view.selector.as_str());
-        self.eyes.look(&self.context, &namespace, selector, &plan, &seen.leaders()).await;
+        let plans = resolved.strategy.plans();
+        if plans {
+            self.planner.prepare(&self.context, &self.assignment.object, &resolved).await;
+        } else {
+            self.planner.let_go(&self.assignment.object.name_any());
+        }
+        let feed = plans.then(|| self.planner.feed());
+        self.eyes.look(&self.context, &namespace, selector, &plan, &seen.leaders(), feed).await;
         // Looking takes time, and what is decided is decided of now.
         let now = clock::now().max(now);
         seen.refresh(&plan, &self.eyes, now);
         let name = plan.spec.name.clone();
-        let observed = observation(&name, &seen);
+        let mut observed = observation(&name, &seen);
+        if plans {
+            self.report(now, &resolved, &plan, &seen).await;
+            observed.plan = self.planner.plan();
+            facts.standing = self.planner.standing(&plan.spec, observed.plan.as_ref(), now);
+        }
         let decision = self.fleet.step(now, &observed).targets.remove(&name);
         self.record(now, &observed, decision.as_ref().map(|decision| decision.desired));
         facts.replicas = Some(view.replicas);
@@ -192,12 +208,26 @@ impl Turns {
         self.voice.stuck(&self.context, &stuck);
     }
 
+    /// Shows the planning what was seen, with the bounds that hold now.
+    async fn report(&mut self, now: Timestamp, resolved: &ResolvedAutoscaler, plan: &Plan, seen: &Seen) {
+        let bounds = plan.spec.schedules.effective(now, plan.spec.bounds).bounds;
+        let bounds = Bounds { min: bounds.min, max: bounds.max };
+        let resolved = ResolvedAutoscaler { bounds, ..resolved.clone() };
+        let replicas =
+            Replicated { wanted: seen.target.replicas, ready: seen.target.ready(), startup: self.startup.measured() };
+        let pods: BTreeSet<Box<str>> = seen.leaders().iter().map(|pod| pod.name.clone()).collect();
+        let every = self.context.options.interval.as_secs_f64();
+        let object = &self.assignment.object;
+        self.planner.report(now, object, resolved, replicas, every, |pod| pods.contains(pod)).await;
+    }
+
     /// Writes down what was observed and decided, where that is asked for.
     fn record(&self, now: Timestamp, seen: &Observation, decided: Option<u32>) {
         let Some((recorder, epoch)) = &self.context.recorder else { return };
         let object = &self.assignment.object;
         // Names of several namespaces, in a form that a name may have.
-        let name = format!("{}.{}", object.namespace().unwrap_or_default(), object.name_any());
+        let namespace = object.namespace().unwrap_or_default();
+        let name = format!("{namespace}.{}", object.name_any());
         // Annotations are settings, too, and do not raise the generation.
         let mut hasher = DefaultHasher::new();
         (object.metadata.generation, object.annotations()).hash(&mut hasher);
@@ -208,6 +238,10 @@ impl Turns {
         let mut tick = Tick::recorded(now.since(*epoch).as_secs(), decided.is_some());
         let targets = seen.targets.values();
         tick.targets = targets.map(|target| (name.clone(), wire(Clock { epoch: *epoch }, target))).collect();
+        tick.plan = seen.plan.as_ref().map(|plan| PlanInput {
+            made_at: Some(plan.made_at.since(*epoch).as_secs()),
+            replicas: plan.replicas.iter().map(|(name, count)| (format!("{namespace}.{name}"), *count)).collect(),
+        });
         tick.decided = decided.into_iter().map(|desired| (name.clone(), desired)).collect();
         recorder.tick(&tick);
     }

@@ -32,6 +32,7 @@ struct Told {
     invalid: Option<String>,
     conflict: Option<String>,
     unable: Option<String>,
+    profile: Option<String>,
     panics: bool,
     blind: bool,
 }
@@ -109,7 +110,10 @@ impl Voice {
         let panics = facts.decision.as_ref().is_some_and(|decision| decision.panic);
         let blind = facts.decision.as_ref().is_some_and(|decision| decision.recommendation.is_none());
         let unable = facts.unable.as_ref().map(|(_, why)| why.clone());
-        let now = Told { invalid: facts.invalid.clone(), conflict: facts.conflict.clone(), unable, panics, blind };
+        let profile = facts.standing.as_ref().filter(|standing| standing.reason == "ProfileUnusable");
+        let profile = profile.map(|standing| standing.cause.clone());
+        let now =
+            Told { profile, invalid: facts.invalid.clone(), conflict: facts.conflict.clone(), unable, panics, blind };
         if now == self.told {
             return;
         }
@@ -123,6 +127,9 @@ impl Voice {
             (now.unable.as_ref().filter(|_| now.unable != self.told.unable), &facts.unable)
         {
             events.warn(&self.about, reason, why.clone());
+        }
+        if let Some(why) = now.profile.as_ref().filter(|_| now.profile != self.told.profile) {
+            events.warn(&self.about, "ProfileUnusable", why.clone());
         }
         if now.panics != self.told.panics {
             let note = if now.panics { "panic begins" } else { "panic is over" };

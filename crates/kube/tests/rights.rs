@@ -25,6 +25,9 @@ fn documents(file: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+const ENGINE: &str = r#"{"name": "8b", "overheadMs": 3.0, "weightsMs": 9.0, "computeMsPerToken": 0.055, "kvNsPerToken": 65.0,
+    "kvCapacityTokens": 400000}"#;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_controller_needs_no_more_than_its_role_grants() {
     let Some(mut cluster) = Cluster::start().await else { return };
@@ -60,6 +63,12 @@ async fn the_controller_needs_no_more_than_its_role_grants() {
     cluster.wants("chat", 5).await;
     cluster.condition("chat", "AbleToScale", "True", "SucceededGetScale").await;
     cluster.event("chat", "SuccessfulRescale").await;
+    cluster.create(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "engine"}, "data": {"profile.json": ENGINE}})).await;
+    cluster.deployment("planned", 1, json!({})).await;
+    let profiles = json!([{"gpuType": "A100", "configMapRef": {"name": "engine"}}]);
+    cluster.autoscaler("planned", "Hybrid", json!({ "profiles": profiles })).await;
+    // The profile could be read; the pages here count no requests.
+    cluster.condition("planned", "PlanFresh", "False", "NoPlanYet").await;
     controller.stop().await;
     let maps: Api<k8s_openapi::api::core::v1::ConfigMap> = Api::namespaced(cluster.client.clone(), "aibrix-system");
     let saved = maps.list(&ListParams::default()).await.unwrap();

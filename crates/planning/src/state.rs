@@ -23,6 +23,19 @@ pub struct State {
     pub(crate) forecaster: forecast::State,
 }
 
+impl State {
+    /// The same for other targets: what was measured of a target goes with its name.
+    #[must_use]
+    pub fn arranged(mut self, before: &[String], now: &[String]) -> Self {
+        let known = |name: &String| {
+            let at = before.iter().position(|known| known == name)?;
+            self.startups.get(at).cloned()
+        };
+        self.startups = now.iter().map(|name| known(name).unwrap_or_default()).collect();
+        self
+    }
+}
+
 /// Why a memory was not taken up.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RestoreError {

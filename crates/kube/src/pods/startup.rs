@@ -41,6 +41,19 @@ pub(crate) struct StartUp {
     pub(crate) max: Span,
 }
 
+impl Measured {
+    /// Starts ever measured.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Seconds of the starts after so many, as far as they are kept.
+    pub(crate) fn since(&self, count: u64) -> Vec<f64> {
+        let new = usize::try_from(self.count.saturating_sub(count)).unwrap_or(usize::MAX);
+        self.samples.iter().skip(self.samples.len().saturating_sub(new)).map(|span| span.as_secs()).collect()
+    }
+}
+
 impl StartUps {
     /// Goes on with what was measured until then.
     pub(crate) fn resume(measured: Measured, until: Timestamp) -> Self {

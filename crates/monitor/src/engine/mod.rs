@@ -9,5 +9,5 @@ mod replica;
 mod replicas;
 
 pub use joint::{joint, lengths};
-pub use reading::{PageError, Reading};
+pub use reading::{PageError, Reading, histogram};
 pub use replicas::{HOLD_SECONDS, MAX_REPLICAS, Replicas};

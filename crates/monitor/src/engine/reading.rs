@@ -186,9 +186,10 @@ impl Lengths {
     }
 }
 
-/// All series of a family together; of ranks that report the same, the highest. One that is declared and not used yet is
-/// empty; one that was not read whole is nothing.
-fn histogram(page: &Page<'_>, name: &str, labels: &BTreeMap<String, String>) -> Option<Histogram> {
+/// All series of a family with these labels together; of ranks that report the same, the highest. One that is declared and not
+/// used yet is empty; one that was not read whole is nothing.
+#[must_use]
+pub fn histogram(page: &Page<'_>, name: &str, labels: &BTreeMap<String, String>) -> Option<Histogram> {
     let family = page.family(name).filter(|family| family.unread().is_none())?;
     let mut groups: BTreeMap<String, Histogram> = BTreeMap::new();
     for (sample, histogram) in family.histograms() {
