@@ -241,6 +241,7 @@ impl Turns {
         tick.plan = seen.plan.as_ref().map(|plan| PlanInput {
             made_at: Some(plan.made_at.since(*epoch).as_secs()),
             replicas: plan.replicas.iter().map(|(name, count)| (format!("{namespace}.{name}"), *count)).collect(),
+            why: plan.why.iter().map(|(name, why)| (format!("{namespace}.{name}"), why.clone())).collect(),
         });
         tick.decided = decided.into_iter().map(|desired| (name.clone(), desired)).collect();
         recorder.tick(&tick);

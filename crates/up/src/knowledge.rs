@@ -37,25 +37,21 @@ pub fn basis(object: &ResolvedAutoscaler, deployment: &DeploymentSettings, folde
         return Ok(Basis { known: Some(known), said: format!("plans with {from}") });
     }
     let price = object.profiles.first().and_then(|profile| profile.cost_per_hour);
-    Ok(match stand_in(&deployment.command) {
-        Some(engine) => {
-            let said =
-                format!("has no profile that is a file; plans with the engine model of its stand-in, {}", engine.name);
-            let cost = price.or(Some(f64::from(deployment.gpus_per_replica.max(1))));
-            Basis { known: Some(Known { knowledge: Knowledge::Engine(Box::new(engine)), cost }), said }
-        }
-        None => {
-            let rest = match object.strategy {
-                ScalingStrategy::Hybrid => "only its metrics decide",
-                _ => "the replicas that there are stay",
-            };
-            let said = format!(
-                "nothing is known of the engine, so no plan is made, and {rest}; spec.profiles[].file names an engine model \
-                 (profile --fit) or a GPU profile"
-            );
-            Basis { known: None, said }
-        }
-    })
+    if let Some(engine) = stand_in(&deployment.command) {
+        let said =
+            format!("has no profile that is a file; plans with the engine model of its stand-in, {}", engine.name);
+        let cost = price.or(Some(f64::from(deployment.gpus_per_replica.max(1))));
+        return Ok(Basis { known: Some(Known { knowledge: Knowledge::Engine(Box::new(engine)), cost }), said });
+    }
+    let rest = match object.strategy {
+        ScalingStrategy::Hybrid => "only its metrics decide",
+        _ => "the replicas that there are stay",
+    };
+    let said = format!(
+        "nothing is known of the engine, so no plan is made, and {rest}; spec.profiles[].file names an engine model \
+         (profile --fit) or a GPU profile"
+    );
+    Ok(Basis { known: None, said })
 }
 
 /// The engine model of a command that runs our own stand-in, by one of the built-in names or a file, with the limits of its

@@ -183,6 +183,7 @@ mod tests {
             path: "/v1/completions".to_owned(),
             arrival: SystemTime::UNIX_EPOCH + Duration::from_millis(1_750_000_000_250),
             arrived: Instant::now(),
+            prompt_at_arrival: None,
             prompt_tokens: Some(812),
             prompt_estimated: false,
             output_tokens: Some(64),

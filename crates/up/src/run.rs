@@ -143,14 +143,7 @@ pub async fn run(options: Options, stop: CancellationToken) -> anyhow::Result<Su
         lines: options.lines.clone(),
     };
     tasks.spawn(pulse.beat(background.clone()));
-    let tail = {
-        let supervisor = supervisor.clone();
-        let lines = move |id: &str, count: usize| -> Option<Vec<String>> {
-            let lines = supervisor.tail(id, count).ok()?;
-            Some(lines.into_iter().map(|line| line.text.to_string()).collect())
-        };
-        Arc::new(lines) as page::Tail
-    };
+    let tail = tail_of(supervisor.clone());
     tasks.spawn(page::serve(page_listener, page::router(view.clone(), tail), background.clone().cancelled_owned()));
     let gateway_stop = CancellationToken::new();
     let serving = tokio::spawn(gateway.serve(gateway_listener, gateway_stop.clone().cancelled_owned()));
@@ -203,6 +196,15 @@ pub async fn run(options: Options, stop: CancellationToken) -> anyhow::Result<Su
     }
     over.result?;
     Ok(summary)
+}
+
+/// The last lines of a replica, for the page.
+fn tail_of(supervisor: Supervisor) -> page::Tail {
+    let lines = move |id: &str, count: usize| -> Option<Vec<String>> {
+        let lines = supervisor.tail(id, count).ok()?;
+        Some(lines.into_iter().map(|line| line.text.to_string()).collect())
+    };
+    Arc::new(lines)
 }
 
 /// Begins the recording that was asked for.
