@@ -42,13 +42,14 @@ impl Planning {
         }
     }
 
-    /// The mix as a problem: sizes by cells, at the rate at which the first target alone would need `count`.
+    /// The mix as a problem: sizes by cells, or one size where the router does not tell them apart, at the rate at which the first target alone would need `count`.
     fn problem(&self, count: u32, first: &Risk, allowed: f64) -> Problem {
         let sample = self.sizes.sample();
         let mut cells: BTreeMap<(i64, i64), (f64, f64, f64)> = BTreeMap::new();
+        let by_size = self.settings.routes_by_size;
         for (input, output) in &sample {
             #[allow(clippy::cast_possible_truncation, reason = "a logarithm of a u32")]
-            let cell = |tokens: u32| (f64::from(tokens.max(1)).log2() * CELLS).round() as i64;
+            let cell = |tokens: u32| if by_size { (f64::from(tokens.max(1)).log2() * CELLS).round() as i64 } else { 0 };
             let sums = cells.entry((cell(*input), cell(*output))).or_default();
             *sums = (sums.0 + 1.0, sums.1 + f64::from(*input), sums.2 + f64::from(*output));
         }
@@ -61,6 +62,8 @@ impl Planning {
             .map(|(target, risk)| {
                 let each = |(_, input, output): &(f64, f64, f64)| match (&target.knowledge, risk) {
                     (_, None) => None,
+                    // The mixture as a whole, with what of it the target can serve.
+                    (_, Some(risk)) if !by_size => Some(risk.work(*input, 1.0)).filter(|seconds| *seconds > 0.0),
                     (Knowledge::Engine(engine), Some(risk)) => {
                         let fits = input + output <= f64::from(engine.max_model_len);
                         fits.then(|| risk.seconds(*input, output / mean_output)).filter(|seconds| *seconds > 0.0)

@@ -66,6 +66,8 @@ const DRAIN: f64 = 60.0;
 const FULL: f64 = 0.9;
 /// Fewer replicas have to carry the load of now at no more than so many times what may miss.
 const NOW: f64 = 2.0;
+/// No fewer may be planned to miss than so many times what misses on idle engines.
+const UNAVOIDABLE: f64 = 2.0;
 /// Part of what is allowed that is planned for: counts are whole, but the future is not.
 const PLANNED: f64 = 0.85;
 
@@ -158,7 +160,10 @@ impl Planning {
             self.reached = Some(now);
         }
         let charged = self.reached.is_some_and(|reached| now - reached > GRACE);
-        self.trust.stands(now, at_risk, charged);
+        // Before any arrivals are known there is no risk to be judged by.
+        if self.fed.is_some() {
+            self.trust.stands(now, at_risk, charged);
+        }
     }
 
     /// Replicas of the first target that would carry as much as these of all targets.
@@ -207,7 +212,9 @@ impl Planning {
         let free = 1.0 - self.settings.attainment;
         let (scale, allowed) =
             if self.settings.parts.calibration { (self.trust.scale(), self.trust.allowed(free)) } else { (1.0, free) };
-        let allowed = (allowed * PLANNED * self.settings.boldness).min(0.5);
+        // What misses on idle engines cannot be bought off: it is allowed, and said.
+        let idle = risk.idle();
+        let allowed = (allowed * PLANNED * self.settings.boldness).max(idle * UNAVOIDABLE).min(0.5);
         let forecast = self.settings.parts.forecast.then(|| self.forecaster.forecast(now));
         let mean = forecast.as_ref().map(|forecast| forecast.mean);
         let known = (now - first).max(passed).max(1e-3);

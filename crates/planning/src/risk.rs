@@ -110,6 +110,15 @@ impl Risk {
         Some(Self { per_input: capacity.per_input, per_request: output * capacity.per_output, curve })
     }
 
+    /// The share that misses on engines that are nearly idle: no capacity changes that.
+    #[must_use]
+    pub fn idle(&self) -> f64 {
+        match &self.curve {
+            Curve::Power(_) => 0.0,
+            Curve::Measured(rows) => rows.last().map_or(0.0, |row| row[0]),
+        }
+    }
+
     /// Replica-seconds of one request of a size, from the means that the risk was made for; only an engine's tell prompts apart.
     #[must_use]
     pub fn seconds(&self, input: f64, output_share: f64) -> f64 {
@@ -146,7 +155,8 @@ impl Risk {
 fn along(row: &[f64; LOADS.len()], load: f64) -> f64 {
     let above = LOADS.partition_point(|tried| *tried < load);
     match (above.checked_sub(1), row.get(above)) {
-        (None, Some(first)) => first * load / LOADS[0],
+        // An engine that is nearly idle misses what it would miss alone: no capacity changes that.
+        (None, Some(first)) => *first,
         (Some(below), Some(next)) => {
             let share = (load / LOADS[below]).ln() / (LOADS[above] / LOADS[below]).ln();
             row[below] * (1.0 - share) + next * share

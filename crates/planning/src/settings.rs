@@ -23,6 +23,9 @@ pub struct Settings {
     pub typical: Option<(f64, f64)>,
     /// What one change of a replica costs, in hours of it.
     pub change_cost: f64,
+    /// Whether requests are routed to targets by their size. A router that only looks at who is least busy gives every target the
+    /// same mixture, and a plan that counts on more is not kept.
+    pub routes_by_size: bool,
     /// How much of what the SLO leaves free is planned to be used; above 1 it is run fuller and cheaper than the SLO allows.
     pub boldness: f64,
     /// Parts that can be left out, to see what each is worth.
@@ -119,6 +122,7 @@ impl Settings {
             events: Vec::new(),
             typical: None,
             change_cost: 0.0,
+            routes_by_size: false,
             boldness: 1.0,
             parts: Parts::default(),
             targets,

@@ -32,7 +32,8 @@ fn the_cheaper_type_is_used_where_it_serves() {
 
 #[test]
 fn sizes_that_one_type_cannot_serve_get_the_other() {
-    let mut world = World::new(two(1.0, 20.0)).of_sizes(&MIXED);
+    let settings = Settings { routes_by_size: true, ..two(1.0, 20.0) };
+    let mut world = World::new(settings).of_sizes(&MIXED);
     let plan = world.steady(Some(8.0), HOUR).unwrap();
     assert!(plan.replicas["large"] >= 1 && plan.replicas["small"] >= 1, "{plan:?}");
     assert!(plan.replicas["small"] > plan.replicas["large"] / 2, "chats are two thirds: {plan:?}");

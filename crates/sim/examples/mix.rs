@@ -118,7 +118,7 @@ fn planned(kinds: &[(&str, f64)]) -> Products {
     });
     let together: Vec<_> = resolved.iter().zip(known).collect();
     let planning = Planning::new(settings(&together, 0.0)).unwrap();
-    Products::new(&objects, TICK, None, &[]).unwrap().with_planning(planning)
+    Products::new(&objects, TICK, None, &[]).unwrap().with_planning((0..kinds.len()).collect(), planning)
 }
 
 /// AIBrix's procedure.
