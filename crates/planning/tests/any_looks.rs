@@ -143,7 +143,7 @@ proptest! {
         let mut planning = Planning::new(settings.clone()).unwrap();
         for look in &looks {
             planning.observe(&Seen {
-                now: 1.0, arrivals: look.arrivals.filter(|arrivals| !(*arrivals < 1e6)), backlog_tokens: look.backlog,
+                now: 1.0, arrivals: look.arrivals.filter(|arrivals| arrivals.is_nan() || *arrivals >= 1e6), backlog_tokens: look.backlog,
                 ..Seen::default()
             });
         }

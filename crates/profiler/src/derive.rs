@@ -42,7 +42,7 @@ pub fn derive(spec: &EngineSpec, slo: &Slo, inputs: &[u32], outputs: &[u32]) -> 
     profile.planner().map_err(|error| DeriveError::Plan(error.to_string()))
 }
 
-/// As [`derive`], with latencies and with what is impossible and why: what AIBrix's file has, and more.
+/// As [`derive()`], with latencies and with what is impossible and why: what AIBrix's file has, and more.
 pub fn derive_gpu_profile(
     spec: &EngineSpec,
     slo: &Slo,

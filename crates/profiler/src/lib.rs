@@ -1,6 +1,6 @@
 //! GPU profiles: how many requests a second of each size one replica carries within an SLO.
 //!
-//! [`Endpoint`] measures an engine behind a socket, with the runs kept in a [`Record`]; [`derive`] runs an engine model in virtual
+//! [`Endpoint`] measures an engine behind a socket, with the runs kept in a [`Record`]; [`derive()`] runs an engine model in virtual
 //! time. Both walk the grid with [`Sweep`], which finds each
 //! cell's knee with few runs ([`Knee`]) and does not run anything itself. A profile is AIBrix's file ([`GpuProfile`]).
 //!
