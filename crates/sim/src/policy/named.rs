@@ -127,6 +127,12 @@ pub const POLICIES: [Named; 10] = [
     },
 ];
 
+/// All names that are found: the policies', and those of `hybrid` without one part.
+#[must_use]
+pub fn names() -> Vec<&'static str> {
+    POLICIES.iter().chain(&ABLATIONS).map(|policy| policy.name).collect()
+}
+
 /// Their names.
 pub const NAMES: [&str; POLICIES.len()] = {
     let mut names = [""; POLICIES.len()];

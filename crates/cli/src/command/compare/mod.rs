@@ -9,7 +9,7 @@ use crate::values::duration;
 use clap::builder::PossibleValuesParser;
 use indicatif::{ProgressBar, ProgressStyle};
 use simulator::compare::{Cell, Compared, Grid, Ran, Summary, run as run_grid, summaries};
-use simulator::policy::{NAMES, Named, POLICIES};
+use simulator::policy::{Named, POLICIES, names};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -41,8 +41,8 @@ pub(crate) struct CompareArgs {
     /// What the randomness begins with
     #[arg(long, value_delimiter = ',', default_value = "1")]
     seed: Vec<u64>,
-    /// Policies [default: all]
-    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = PossibleValuesParser::new(NAMES))]
+    /// Policies [default: all but hybrid without a part]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = PossibleValuesParser::new(names()))]
     policies: Vec<String>,
     /// Settings of each policy's knob: above 1 fuller and cheaper, below 1 safer
     #[arg(long, value_name = "FACTOR", value_delimiter = ',', default_value = "1")]
