@@ -2,6 +2,9 @@
 
 use crate::risk::Risk;
 
+/// Replicas that are considered, beyond any bound that a manifest has: the rest is cut off by the bounds.
+pub(crate) const MOST: u32 = 4096;
+
 /// What is expected: a level of work, ratios to it with weights that sum up to 1, and how much the load weighs more than the risk says.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Expectation<'a> {

@@ -1,6 +1,6 @@
 //! Several targets: what the first would need alone is spread over all of them, as cheaply as can be.
 
-use crate::choose::Expectation;
+use crate::choose::{Expectation, MOST};
 use crate::planning::Planning;
 use crate::risk::Risk;
 use crate::settings::Knowledge;
@@ -9,8 +9,6 @@ use std::collections::BTreeMap;
 
 /// Nodes of the search: a limit that is the same on every machine.
 const NODES: u64 = 2000;
-/// Replicas that are considered of one target.
-const MOST: u32 = 4096;
 /// Highest load per replica that is looked for, and steps of the search.
 const HIGHEST: f64 = 4.0;
 const BISECTIONS: u32 = 24;

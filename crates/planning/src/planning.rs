@@ -1,6 +1,6 @@
 //! One model's planning: it is shown looks, and asked for plans.
 
-use crate::choose::Expectation;
+use crate::choose::{Expectation, MOST};
 use crate::outlook::{Flow, KINDS, NAMES, Outlook};
 use crate::plan::{Detail, Plan};
 use crate::risk::Risk;
@@ -49,8 +49,6 @@ const MADE_UNTIL: f64 = 8000.0;
 const MADE_EVERY: f64 = 3600.0;
 /// Step of the forecast, seconds: shorter bursts are the queue's.
 const STEP: f64 = 30.0;
-/// Replicas that are considered, beyond any bound that a manifest has: the rest is cut off by the bounds.
-const MOST: u32 = 4096;
 /// What was too little shows for so long in requests that came later, seconds.
 const GRACE: f64 = 120.0;
 /// What each kind asks for is averaged over so many seconds, and another one is taken where it asks for this much less.
@@ -60,6 +58,8 @@ const CHEAPER: f64 = 0.98;
 const RECENT: usize = 3600;
 /// Most requests and prompt tokens a second that are believed; what says more is a broken counter.
 const FASTEST: (f64, f64) = (1e6, 1e10);
+/// By about so much the load of now lags behind what arrives, seconds.
+const SMOOTHED: f64 = 10.0;
 /// What waits when new replicas come is to be served in so many seconds.
 const DRAIN: f64 = 60.0;
 /// Of a start-up's work, what is taken as used: at full use nothing would ever drain.
@@ -137,7 +137,7 @@ impl Planning {
             let foreseen = self.settings.parts.forecast.then(|| self.forecaster.forecast(now).mean);
             if let Some(risk) = self.risks.first().and_then(Option::as_ref) {
                 let work = |flow: Flow| risk.work(flow.input, flow.requests);
-                self.outlook.observe(now, flow, horizon + now_length(), &work, foreseen);
+                self.outlook.observe(now, flow, horizon + SMOOTHED, &work, foreseen);
             }
             self.fed = Some(now);
         } else {
@@ -280,7 +280,7 @@ impl Planning {
             let each = self.sizes.input().max(1.0);
             let waiting = risk.work(self.backlog_tokens, self.backlog_tokens / each);
             // What came in the last seconds waits in every engine; more is a queue.
-            let queue = waiting - now.max(0.0) * now_length() / 3.0;
+            let queue = waiting - now.max(0.0) * SMOOTHED / 3.0;
             let gathered = queue + (now - FULL * ready.max(1.0)).max(0.0) * self.horizon();
             if queue > 0.0 && gathered > 0.0 {
                 let needed = whole((now + gathered / DRAIN) / FULL);
@@ -375,11 +375,6 @@ impl Planning {
         (self.made, self.last, self.fed) = (None, None, None);
         Ok(())
     }
-}
-
-/// The load of now is a mean of this length, seconds.
-fn now_length() -> f64 {
-    10.0
 }
 
 fn forecasts(settings: &Settings) -> forecast::Settings {

@@ -228,11 +228,7 @@ fn behavior(given: &ResolvedAutoscaler, settings: &Settings) -> Behavior {
     };
     Behavior {
         up: rules(&given.rules_up, Span::ZERO),
-        // A plan knows itself how long what it lets go could not be had back.
-        down: rules(
-            &given.rules_down,
-            if given.strategy.plans() { Span::ZERO } else { downscale_stabilization(&settings.hpa) },
-        ),
+        down: rules(&given.rules_down, downscale_stabilization(&settings.hpa)),
     }
 }
 
