@@ -9,6 +9,7 @@
 mod answer;
 mod assemble;
 mod check;
+mod domain;
 mod explain;
 mod greedy;
 mod limits;
@@ -26,6 +27,7 @@ mod small;
 mod solve;
 mod steps;
 mod together;
+mod tree;
 
 pub use answer::{Answer, Next, Reason, Route, Status, Unserved, Why};
 pub use explain::explain;

@@ -1,26 +1,20 @@
 //! Whether counts carry sizes whose slices go wholly to one type. Prices tell what a slice would waste where it is not at its
 //! cheapest; what counts have to spare at those prices bounds the waste, so that most slices have but one place left. The rest is
-//! searched: rounding, moves and swaps, and a small program in whole numbers that settles it either way.
+//! searched: rounding, moves and swaps, and a tree that settles it either way.
 
 use crate::limits::Limits;
 use crate::model::Model;
 use crate::round::{Puzzle, State, seeded};
 use crate::search::block::{Block, ENOUGH};
 use crate::search::counts::Verdict;
-use crate::{shares, steps};
-use microlp::{ComparisonOp, OptimizationDirection, SolveOptions, Variable};
-use std::time::Duration;
+use crate::{shares, tree};
 
 /// Moves of a first try; four times as many at each higher effort.
 const MOVES: u32 = 20_000;
-/// Times that they are made.
-const ROUNDS: u64 = 2;
-/// Nodes of the small program at a first try; four times as many at each higher effort.
-const NODES: u64 = 30;
-/// Highest effort that moves grow with.
+/// Nodes of the tree at a first try; four times as many at each higher effort.
+const NODES: u64 = 200;
+/// Highest effort that moves and nodes grow with.
 const MOST_EFFORT: u32 = 6;
-/// Time of the small program at a first try; four times as much at each higher effort.
-const FIRST: Duration = Duration::from_millis(50);
 
 /// Shares by size and type.
 pub(crate) type Shares = Vec<Vec<f64>>;
@@ -81,18 +75,18 @@ fn judge_block(
             return (Verdict::Cannot, Vec::new());
         }
     }
-    let grown = 4_u32.pow(effort.min(MOST_EFFORT));
-    for round in 0..ROUNDS {
-        let mut state = State::of(&puzzle, &near);
-        let mut random = seeded(round + ROUNDS * u64::from(effort));
-        if state.settle() || state.anneal(&mut random, MOVES * grown, &|| limits.reached(0)) || state.settle() {
-            return (Verdict::Carries, state.counts);
-        }
-        if limits.reached(0) {
-            return (Verdict::Unknown, Vec::new());
-        }
+    let mut state = State::of(&puzzle, &near);
+    if state.settle() {
+        return (Verdict::Carries, state.counts);
     }
-    exact(&puzzle, NODES * u64::from(grown), FIRST * grown, limits)
+    let grown = 4_u32.pow(effort.min(MOST_EFFORT));
+    let (verdict, placed) = tree::settle(&puzzle, &carried.prices, NODES * u64::from(grown), limits);
+    if verdict != Verdict::Unknown {
+        return (verdict, placed);
+    }
+    let mut random = seeded(u64::from(effort));
+    let found = state.anneal(&mut random, MOVES * grown, &|| limits.reached(0)) || state.settle();
+    if found { (Verdict::Carries, state.counts) } else { (Verdict::Unknown, Vec::new()) }
 }
 
 fn largest(values: &[f64]) -> f64 {
@@ -118,61 +112,4 @@ fn narrow(puzzle: &mut Puzzle, prices: &[f64], counts: &[f64]) -> bool {
         }
     }
     allowed >= 0.0
-}
-
-/// Well outside the solver's tolerance.
-const OFF: f64 = 1e-6;
-
-/// The puzzle as a program in whole numbers: settled within so many nodes, or not.
-fn exact(puzzle: &Puzzle, nodes: u64, time: Duration, limits: &Limits) -> (Verdict, Vec<u32>) {
-    let kinds = puzzle.room.len();
-    let mut program = microlp::Problem::new(OptimizationDirection::Minimize);
-    let slices = i32::try_from(puzzle.slices).unwrap_or(i32::MAX);
-    let mut rows: Vec<Vec<(Variable, f64)>> = vec![Vec::new(); kinds];
-    let mut room = puzzle.room.clone();
-    let mut variables: Vec<Option<Variable>> = vec![None; puzzle.parts.len()];
-    let mut counts = vec![0; puzzle.parts.len()];
-    for (size, parts) in puzzle.parts.chunks_exact(kinds).enumerate() {
-        let able: Vec<usize> = (0..kinds).filter(|kind| parts[*kind].is_finite()).collect();
-        if let [only] = able.as_slice() {
-            room[*only] -= parts[*only] * f64::from(puzzle.slices);
-            counts[size * kinds + only] = puzzle.slices;
-            continue;
-        }
-        let mut sum = Vec::new();
-        for kind in able {
-            let variable = program.add_integer_var(0.0, (0, slices));
-            rows[kind].push((variable, parts[kind]));
-            sum.push((variable, 1.0));
-            variables[size * kinds + kind] = Some(variable);
-        }
-        program.add_constraint(sum.as_slice(), ComparisonOp::Eq, f64::from(slices));
-    }
-    if rows.iter().zip(&room).any(|(row, room)| row.is_empty() && *room < -OFF) {
-        return (Verdict::Cannot, Vec::new());
-    }
-    for (row, room) in rows.iter().zip(&room).filter(|(row, _)| !row.is_empty()) {
-        program.add_constraint(row.as_slice(), ComparisonOp::Le, *room);
-    }
-    let mut options = SolveOptions::default();
-    options.time_limit = limits.left().map(|left| left.min(time));
-    options.node_limit = Some(nodes);
-    let outcome = match steps::solve(&program, options, limits, &|_| {}) {
-        Ok(outcome) => outcome,
-        Err(microlp::Error::Infeasible) => return (Verdict::Cannot, Vec::new()),
-        Err(_) => return (Verdict::Unknown, Vec::new()),
-    };
-    let Ok(solution) = outcome.into_solution() else { return (Verdict::Unknown, Vec::new()) };
-    for (count, variable) in counts.iter_mut().zip(&variables) {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the variable's bounds")]
-        if let Some(variable) = variable {
-            *count = solution.var_value(*variable).round().max(0.0) as u32;
-        }
-    }
-    let load = |kind: usize| -> f64 {
-        let own = counts.iter().skip(kind).step_by(kinds).zip(puzzle.parts.iter().skip(kind).step_by(kinds));
-        own.filter(|(count, _)| **count > 0).map(|(count, part)| f64::from(*count) * part).sum()
-    };
-    let fits = (0..kinds).all(|kind| load(kind) <= puzzle.room[kind] + crate::program::OVERLOAD);
-    if fits { (Verdict::Carries, counts) } else { (Verdict::Unknown, Vec::new()) }
 }

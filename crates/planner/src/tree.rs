@@ -1,0 +1,197 @@
+//! Slices on types with so much room each, settled by branch and bound: the linear program of a node mixes placements within its
+//! bounds (column generation, Dantzig and Wolfe, 1960), its prices rule out what would waste more than there is room for, and what
+//! is divided most is decided first, depth first, so that answers are met on the way.
+
+use crate::domain::Domain;
+use crate::limits::Limits;
+use crate::round::{Puzzle, State};
+use crate::search::counts::Verdict;
+use crate::search::lp::Columns;
+
+/// Placements that are kept from node to node.
+const POOL: usize = 80;
+/// Placements of one node.
+const MOST_PLACEMENTS: usize = 60;
+/// Times that a node is solved anew after its prices ruled something out.
+const AGAIN: usize = 3;
+/// A program ends where its bound is this close to what it has reached, as a part of what there is to spare.
+const CLOSE: f64 = 0.05;
+/// Of all room, what rounding may make of nothing.
+const TINY: f64 = 1e-8;
+/// What is this close to whole slices is whole.
+const WHOLE: f64 = 1e-6;
+/// What stands for no room.
+const NOTHING: f64 = 1e-9;
+/// Prices below stand for nothing: they leave open where a slice goes.
+const FREE: f64 = 1e-12;
+
+struct Placement {
+    counts: Vec<u32>,
+    loads: Vec<f64>,
+}
+
+struct Node {
+    domain: Domain,
+    prices: Vec<f64>,
+}
+
+/// What a node's program came to.
+enum Relaxed {
+    /// Nothing fits within the node's bounds.
+    Nothing,
+    /// Slices by place, which need not be whole.
+    Mixed(Vec<f64>),
+}
+
+struct Tree<'a> {
+    puzzle: &'a Puzzle,
+    kinds: usize,
+    rhs: Vec<f64>,
+    pool: Vec<Placement>,
+}
+
+/// Whether all slices fit, found out within so many nodes, and where they go.
+pub(crate) fn settle(puzzle: &Puzzle, prices: &[f64], nodes: u64, limits: &Limits) -> (Verdict, Vec<u32>) {
+    let kinds = puzzle.room.len();
+    let rhs = puzzle.room.iter().map(|room| room.max(NOTHING)).collect();
+    let mut tree = Tree { puzzle, kinds, rhs, pool: Vec::new() };
+    let root = Node { domain: Domain::of(&puzzle.parts, kinds, puzzle.slices), prices: prices.to_vec() };
+    let mut stack = vec![root];
+    let mut verdict = Verdict::Cannot;
+    for visited in 0.. {
+        let Some(mut node) = stack.pop() else { break };
+        if visited >= nodes || visited % 64 == 63 && limits.reached(0) {
+            return (Verdict::Unknown, Vec::new());
+        }
+        let Relaxed::Mixed(mixed) = tree.relax(&mut node) else { continue };
+        if let Some(counts) = tree.rounded(&mixed) {
+            return (Verdict::Carries, counts);
+        }
+        match tree.branch(&mixed, &node.prices) {
+            Some(place) => split(&mut stack, node, place, mixed[place]),
+            // Whole but for rounding: too full by no more than rounding may be wrong.
+            None => verdict = Verdict::Unknown,
+        }
+    }
+    (verdict, Vec::new())
+}
+
+/// The two sides of a place that is divided; the nearer one is visited first.
+fn split(stack: &mut Vec<Node>, node: Node, place: usize, value: f64) {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of slices")]
+    let below = value.floor() as u32;
+    let (mut less, mut more) = (Node { domain: node.domain.clone(), prices: node.prices.clone() }, node);
+    less.domain.at_most(place, below);
+    more.domain.at_least(place, below + 1);
+    let up = value - value.floor() >= 0.5;
+    stack.extend(if up { [less, more] } else { [more, less] });
+}
+
+impl Tree<'_> {
+    /// Solves a node's program, and narrows its bounds by what it says.
+    fn relax(&mut self, node: &mut Node) -> Relaxed {
+        let mut mixed = Relaxed::Nothing;
+        for _ in 0..AGAIN {
+            let (spare, placed, found) = self.mix(node);
+            let worth: f64 = node.prices.iter().zip(&self.rhs).map(|(price, room)| price * room).sum();
+            if spare < -TINY * worth {
+                return Relaxed::Nothing;
+            }
+            mixed = Relaxed::Mixed(found);
+            let allowed = spare + TINY * worth;
+            if !node.domain.narrow(&self.puzzle.parts, &node.prices, allowed, &placed) {
+                break;
+            }
+        }
+        mixed
+    }
+
+    /// The mixture of placements that takes least of the room: what the best prices leave to spare, the placement at them, and the
+    /// mixture. These prices become the node's. Ends as soon as nothing can be spared, with nothing mixed.
+    fn mix(&mut self, node: &mut Node) -> (f64, Vec<u32>, Vec<f64>) {
+        self.trim();
+        let mut columns = Columns::new(self.rhs.clone());
+        let mut used = Vec::new();
+        for (at, placement) in self.pool.iter().enumerate().filter(|(_, one)| node.domain.allows(&one.counts)) {
+            columns.push(&placement.loads);
+            used.push(at);
+        }
+        let mut prices = node.prices.clone();
+        let mut best: (f64, Vec<u32>) = (f64::INFINITY, Vec::new());
+        let mut least = f64::INFINITY;
+        for _ in 0..MOST_PLACEMENTS {
+            let mut counts = vec![0; self.puzzle.parts.len()];
+            let Some(cost) = node.domain.place(&self.puzzle.parts, &prices, &mut counts) else {
+                return (f64::NEG_INFINITY, Vec::new(), Vec::new());
+            };
+            let worth: f64 = prices.iter().zip(&self.rhs).map(|(price, room)| price * room).sum();
+            if worth / cost < least {
+                least = worth / cost;
+                best = (worth - cost, counts.clone());
+                node.prices.clone_from(&prices);
+            }
+            if least < 1.0 - TINY {
+                return (f64::NEG_INFINITY, Vec::new(), Vec::new());
+            }
+            // What is mixed carries so much of everything, and nothing carries more than the least.
+            let reached: f64 = columns.levels().map(|(_, level)| level).sum();
+            if least - reached <= CLOSE * (least - 1.0) + TINY {
+                break;
+            }
+            columns.push(&self.loads(&counts));
+            used.push(self.pool.len());
+            self.pool.push(Placement { loads: self.loads(&counts), counts });
+            columns.maximize(&vec![1.0; columns.len()]);
+            prices = columns.prices().iter().map(|price| price.max(FREE)).collect();
+        }
+        (best.0, best.1, self.mixed(&columns, &used))
+    }
+
+    fn mixed(&self, columns: &Columns, used: &[usize]) -> Vec<f64> {
+        let total: f64 = columns.levels().map(|(_, level)| level).sum();
+        let mut mixed = vec![0.0; self.puzzle.parts.len()];
+        for (column, level) in columns.levels() {
+            for (own, count) in mixed.iter_mut().zip(&self.pool[used[column]].counts) {
+                *own += level / total * f64::from(*count);
+            }
+        }
+        mixed
+    }
+
+    fn loads(&self, counts: &[u32]) -> Vec<f64> {
+        let mut loads = vec![0.0; self.kinds];
+        for (counts, parts) in counts.chunks_exact(self.kinds).zip(self.puzzle.parts.chunks_exact(self.kinds)) {
+            for ((load, count), part) in loads.iter_mut().zip(counts).zip(parts).filter(|((_, count), _)| **count > 0) {
+                *load += f64::from(*count) * part;
+            }
+        }
+        loads
+    }
+
+    /// Drops the oldest placements where there are too many.
+    fn trim(&mut self) {
+        if self.pool.len() > POOL {
+            self.pool.drain(..self.pool.len() - POOL / 2);
+        }
+    }
+
+    /// Whole slices near a mixture, if they fit.
+    fn rounded(&self, mixed: &[f64]) -> Option<Vec<u32>> {
+        let slices = f64::from(self.puzzle.slices);
+        let shares: Vec<Vec<f64>> =
+            mixed.chunks_exact(self.kinds).map(|own| own.iter().map(|count| count / slices).collect()).collect();
+        let mut state = State::of(self.puzzle, &shares);
+        (state.fits() || state.settle()).then_some(state.counts)
+    }
+
+    /// The place where what is divided weighs most; none where all is whole.
+    fn branch(&self, mixed: &[f64], prices: &[f64]) -> Option<usize> {
+        let weight = |place: usize| {
+            let part = mixed[place] - mixed[place].floor();
+            let part = part.min(1.0 - part);
+            if part > WHOLE { part * self.puzzle.parts[place] * prices[place % self.kinds] } else { 0.0 }
+        };
+        let heaviest = (0..mixed.len()).max_by(|a, b| weight(*a).total_cmp(&weight(*b)))?;
+        (weight(heaviest) > 0.0).then_some(heaviest)
+    }
+}
