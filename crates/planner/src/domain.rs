@@ -41,6 +41,9 @@ impl Domain {
         for first in (0..parts.len()).step_by(self.kinds) {
             let own = first..first + self.kinds;
             let mut left = self.slices.checked_sub(self.low[own.clone()].iter().sum())?;
+            if own.clone().any(|place| self.low[place] > self.high[place]) {
+                return None;
+            }
             while left > 0 {
                 let mut best = (f64::INFINITY, 0);
                 for (place, price) in own.clone().zip(prices) {

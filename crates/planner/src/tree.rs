@@ -13,7 +13,7 @@ const POOL: usize = 80;
 /// Placements of one node.
 const MOST_PLACEMENTS: usize = 60;
 /// Times that a node is solved anew after its prices ruled something out.
-const AGAIN: usize = 3;
+const AGAIN: usize = 2;
 /// A program ends where its bound is this close to what it has reached, as a part of what there is to spare.
 const CLOSE: f64 = 0.05;
 /// Of all room, what rounding may make of nothing.
@@ -90,20 +90,19 @@ fn split(stack: &mut Vec<Node>, node: Node, place: usize, value: f64) {
 impl Tree<'_> {
     /// Solves a node's program, and narrows its bounds by what it says.
     fn relax(&mut self, node: &mut Node) -> Relaxed {
-        let mut mixed = Relaxed::Nothing;
-        for _ in 0..AGAIN {
-            let (spare, placed, found) = self.mix(node);
+        for round in 0.. {
+            let (spare, placed, mixed) = self.mix(node);
             let worth: f64 = node.prices.iter().zip(&self.rhs).map(|(price, room)| price * room).sum();
             if spare < -TINY * worth {
-                return Relaxed::Nothing;
-            }
-            mixed = Relaxed::Mixed(found);
-            let allowed = spare + TINY * worth;
-            if !node.domain.narrow(&self.puzzle.parts, &node.prices, allowed, &placed) {
                 break;
             }
+            let allowed = spare + TINY * worth;
+            // What is mixed last is within the bounds as they are then.
+            if round == AGAIN || !node.domain.narrow(&self.puzzle.parts, &node.prices, allowed, &placed) {
+                return Relaxed::Mixed(mixed);
+            }
         }
-        mixed
+        Relaxed::Nothing
     }
 
     /// The mixture of placements that takes least of the room: what the best prices leave to spare, the placement at them, and the
