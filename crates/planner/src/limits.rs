@@ -47,6 +47,18 @@ impl Limits {
         self.together.is_some()
     }
 
+    /// Tells another search what an answer comes to.
+    pub(crate) fn found(&self, objective: f64) {
+        if let Some(together) = &self.together {
+            together.found(objective);
+        }
+    }
+
+    /// The cheapest objective that either of two searches knows.
+    pub(crate) fn best(&self) -> Option<f64> {
+        self.together.as_ref().and_then(|together| together.best())
+    }
+
     /// Tells another search what no answer is cheaper than.
     pub(crate) fn bounded(&self, bound: f64) {
         if let Some(together) = &self.together {

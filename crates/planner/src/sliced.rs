@@ -5,6 +5,7 @@ use crate::greedy::Draft;
 use crate::limits::Limits;
 use crate::program::{Found, program};
 use crate::search::counts::{Search, Verdict};
+use crate::search::joint;
 use crate::slices;
 use crate::together::Together;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use std::time::Duration;
 /// Efforts where nodes are what ends a search: each takes four times as long as the one before.
 const MOST_EFFORT: u32 = 2;
 /// Part of the time for counts judged lightly, before all else.
-const FIRST: f64 = 0.05;
+const FIRST: f64 = 0.005;
 /// Parts of the time that is left for the whole problem as one program: where all cheaper counts have been judged, if in vain, and
 /// where there were too many.
 const SEEN: f64 = 0.4;
@@ -60,12 +61,12 @@ fn beside(search: &mut Search<'_>, slices: u32, best: &mut Option<Draft>, limits
         together.found(*value);
     }
     search.together = Some(Arc::clone(&together));
-    let (model, draft) = (search.model, best.clone());
+    let (model, known) = (search.model, search.best.as_ref().map(|(value, _)| *value));
     let found = std::thread::scope(|scope| {
         let whole = || {
-            let found = program(model, draft.as_ref(), &limits, None);
+            let found = joint::search(model, slices, known, &limits);
             // Where it has come to an end before its time, there is nothing left to be searched.
-            if matches!(found, Found::Some { proven: true, .. } | Found::Infeasible) {
+            if found.all {
                 together.end();
             }
             found
@@ -78,7 +79,17 @@ fn beside(search: &mut Search<'_>, slices: u32, best: &mut Option<Draft>, limits
     search.together = None;
     search.settle(together.bound());
     let Some(found) = found else { return false };
-    take(search, best, found);
+    if let Some(draft) = found.draft {
+        let value = search.model.objective(&draft.replicas);
+        if search.best.as_ref().is_none_or(|(best, _)| value < *best - 1e-9) {
+            search.offer(draft.replicas.clone());
+            *best = Some(draft);
+        }
+    }
+    if found.all {
+        let value = search.best.as_ref().map_or(f64::INFINITY, |(value, _)| *value);
+        search.settle(value);
+    }
     true
 }
 

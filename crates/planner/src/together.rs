@@ -44,6 +44,11 @@ impl Together {
         }
     }
 
+    /// The cheapest objective known.
+    pub(crate) fn best(&self) -> Option<f64> {
+        Some(f64::from_bits(self.best.load(Ordering::Relaxed))).filter(|best| best.is_finite())
+    }
+
     pub(crate) fn bound(&self) -> f64 {
         f64::from_bits(self.bound.load(Ordering::Relaxed))
     }

@@ -7,6 +7,7 @@ use crate::limits::Limits;
 use crate::round::{Puzzle, State};
 use crate::search::counts::Verdict;
 use crate::search::lp::Columns;
+use crate::search::master::add_loads;
 
 /// Placements that are kept from node to node.
 const POOL: usize = 80;
@@ -159,11 +160,7 @@ impl Tree<'_> {
 
     fn loads(&self, counts: &[u32]) -> Vec<f64> {
         let mut loads = vec![0.0; self.kinds];
-        for (counts, parts) in counts.chunks_exact(self.kinds).zip(self.puzzle.parts.chunks_exact(self.kinds)) {
-            for ((load, count), part) in loads.iter_mut().zip(counts).zip(parts).filter(|((_, count), _)| **count > 0) {
-                *load += f64::from(*count) * part;
-            }
-        }
+        add_loads(&self.puzzle.parts, counts, &mut loads);
         loads
     }
 

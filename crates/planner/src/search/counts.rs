@@ -270,6 +270,6 @@ pub(crate) fn highest(model: &Model) -> Vec<u32> {
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast saturates")]
-fn as_count(count: f64) -> u32 {
+pub(crate) fn as_count(count: f64) -> u32 {
     count.max(0.0) as u32
 }

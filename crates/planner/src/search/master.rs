@@ -4,6 +4,7 @@
 
 use super::block::Block;
 use super::lp::{Columns, End, keep};
+use crate::domain::Domain;
 use crate::model::Model;
 
 /// Placements that are kept: making one anew takes less than weighing many at each pivot.
@@ -28,6 +29,18 @@ pub(crate) struct Master {
     /// What serving a block gains: more than it can cost.
     worth: f64,
     prices: Vec<f64>,
+    /// By block, where its slices may go; none where sizes are divided at will.
+    bounds: Vec<Option<Bounds>>,
+    /// By column, slices by place; empty where there are no bounds.
+    placed: Vec<Vec<u32>>,
+}
+
+/// Where slices of a block may go.
+#[derive(Debug, Clone)]
+pub(crate) struct Bounds {
+    /// What one slice takes of each type, size by size.
+    pub(crate) parts: std::sync::Arc<[f64]>,
+    pub(crate) domain: Domain,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +99,8 @@ impl Master {
             prices: vec![0.0; rows.all],
             rows,
             worth: 3.0 * (model.simple_bound() + dearest) + 1.0,
+            bounds: vec![None; blocks.len()],
+            placed: Vec::new(),
         };
         for (at, one) in model.types.iter().enumerate() {
             let mut column = vec![0.0; master.rows.all];
@@ -121,16 +136,46 @@ impl Master {
         self.program.push(column);
         self.gains.push(gain);
         self.meaning.push(meaning);
+        self.placed.push(Vec::new());
+    }
+
+    /// Takes bounds of slices, by block: placements beyond them are no longer used.
+    pub(crate) fn within(&mut self, bounds: &[Option<Bounds>]) {
+        self.bounds.clone_from_slice(bounds);
+        self.regain(self.worth);
+    }
+
+    /// What placements gain: nothing that is beyond its block's bounds is worth having.
+    fn regain(&mut self, worth: f64) {
+        for ((gain, meaning), placed) in self.gains.iter_mut().zip(&self.meaning).zip(&self.placed) {
+            if let Meaning::Block(at) = meaning {
+                let allowed =
+                    self.bounds[*at].as_ref().is_none_or(|own| !placed.is_empty() && own.domain.allows(placed));
+                *gain = if allowed { worth } else { -worth };
+            }
+        }
     }
 
     /// Places a block's sizes at prices, and adds that; what it costs at them.
     fn place(&mut self, at: usize, block: &Block, prices: &[f64]) -> f64 {
         let mut loads = vec![0.0; prices.len()];
-        let cost = block.place(prices, &mut loads, None);
+        let mut placed = Vec::new();
+        let cost = match &self.bounds[at] {
+            None => block.place(prices, &mut loads, None),
+            Some(own) => {
+                placed.resize(own.parts.len(), 0);
+                let cost = own.domain.place(&own.parts, prices, &mut placed).unwrap_or(f64::INFINITY);
+                add_loads(&own.parts, &placed, &mut loads);
+                cost
+            }
+        };
         let mut column = vec![0.0; self.rows.all];
         column[self.rows.capacity[at]..self.rows.capacity[at] + loads.len()].copy_from_slice(&loads);
         column[self.rows.block + at] = 1.0;
         self.push(&column, self.worth, Meaning::Block(at));
+        if let Some(last) = self.placed.last_mut() {
+            *last = placed;
+        }
         cost
     }
 
@@ -156,9 +201,7 @@ impl Master {
                 return None;
             }
             self.worth *= 20.0;
-            let worth = self.worth;
-            let blocks = self.meaning.iter().zip(&mut self.gains).filter(|(one, _)| matches!(one, Meaning::Block(_)));
-            blocks.for_each(|(_, gain)| *gain = worth);
+            self.regain(self.worth);
         }
         Some(Relaxed { bound, counts: self.counts(low) })
     }
@@ -216,10 +259,7 @@ impl Master {
         self.prices.extend(self.program.prices().iter().map(|price| price.max(0.0)));
         let (mut added, mut total) = (false, 0.0);
         for (at, block) in blocks.iter().enumerate() {
-            let first = self.rows.capacity[at];
-            // Prices of nothing leave open where a size goes.
-            let own: Vec<f64> =
-                self.prices[first..first + block.types.len()].iter().map(|price| price.max(1e-12)).collect();
+            let own = self.own_prices(at, block);
             let cost = self.place(at, block, &own);
             total += cost;
             let gain = self.gains.last().copied().unwrap_or(0.0) - cost - self.prices[self.rows.block + at];
@@ -229,25 +269,40 @@ impl Master {
                 self.program.pop();
                 self.gains.pop();
                 self.meaning.pop();
+                self.placed.pop();
             }
         }
         (added, total)
     }
 
-    /// What no counts within the bounds are cheaper than, at the program's prices, at which serving costs so much.
-    fn bound(&self, model: &Model, blocks: &[Block], (low, high): (&[u32], &[u32]), cost: f64) -> f64 {
-        let mut bound = cost;
-        let mut paid = vec![0.0; low.len()];
-        for (first, block) in self.rows.capacity.iter().zip(blocks) {
-            for (own, at) in block.types.iter().enumerate() {
-                paid[*at] += self.prices[first + own].max(1e-12);
+    /// What a replica of each type earns at the prices.
+    pub(super) fn paid(&self, model: &Model, blocks: &[Block]) -> Vec<f64> {
+        let mut paid = vec![0.0; model.types.len()];
+        for (at, block) in blocks.iter().enumerate() {
+            for (one, price) in block.types.iter().zip(self.own_prices(at, block)) {
+                paid[*one] += price;
             }
         }
         for (limit, row) in model.limits.iter().zip(self.rows.limit..) {
-            bound -= self.prices[row] * limit.most;
             for (at, weight) in &limit.weights {
                 paid[*at] -= self.prices[row] * weight;
             }
+        }
+        paid
+    }
+
+    /// Prices of the time of a block's types. Prices of nothing leave open where a size goes.
+    pub(super) fn own_prices(&self, at: usize, block: &Block) -> Vec<f64> {
+        let first = self.rows.capacity[at];
+        self.prices[first..first + block.types.len()].iter().map(|price| price.max(1e-12)).collect()
+    }
+
+    /// What no counts within the bounds are cheaper than, at the program's prices, at which serving costs so much.
+    pub(super) fn bound(&self, model: &Model, blocks: &[Block], (low, high): (&[u32], &[u32]), cost: f64) -> f64 {
+        let mut bound = cost;
+        let paid = self.paid(model, blocks);
+        for (limit, row) in model.limits.iter().zip(self.rows.limit..) {
+            bound -= self.prices[row] * limit.most;
         }
         for (at, one) in model.types.iter().enumerate() {
             let value = |count: u32| {
@@ -290,9 +345,10 @@ impl Master {
 
     /// Whether all can be served, whatever it costs.
     fn can(&mut self, blocks: &[Block]) -> bool {
-        let free = |one: &Meaning| f64::from(matches!(one, Meaning::Block(_)));
         let (gains, worth) = (self.gains.clone(), self.worth);
-        (self.gains, self.worth) = (self.meaning.iter().map(free).collect(), 1.0);
+        self.gains.fill(0.0);
+        self.worth = 1.0;
+        self.regain(1.0);
         for _ in 0..MOST_PLACEMENTS {
             let end = self.program.maximize(&self.gains);
             if self.served(blocks.len()) || !self.improve(blocks).0 || end != End::Best {
@@ -304,6 +360,18 @@ impl Master {
         self.gains[gains.len()..].fill(worth);
         self.worth = worth;
         served
+    }
+
+    /// What a block's slices are mixed of, by place; after [`Master::solve`] within bounds.
+    pub(crate) fn mixed(&self, block: usize) -> Vec<f64> {
+        let mut mixed = vec![0.0; self.bounds[block].as_ref().map_or(0, |own| own.parts.len())];
+        let own = self.program.levels().filter(|(column, _)| self.meaning[*column] == Meaning::Block(block));
+        for (column, level) in own {
+            for (sum, count) in mixed.iter_mut().zip(&self.placed[column]) {
+                *sum += level * f64::from(*count);
+            }
+        }
+        mixed
     }
 
     fn counts(&self, low: &[u32]) -> Vec<f64> {
@@ -325,6 +393,16 @@ impl Master {
             let stays = self.program.forget(drop);
             keep(&mut self.gains, &stays);
             keep(&mut self.meaning, &stays);
+            keep(&mut self.placed, &stays);
+        }
+    }
+}
+
+/// Adds what slices take of each type.
+pub(crate) fn add_loads(parts: &[f64], placed: &[u32], loads: &mut [f64]) {
+    for (placed, parts) in placed.chunks_exact(loads.len()).zip(parts.chunks_exact(loads.len())) {
+        for ((load, count), part) in loads.iter_mut().zip(placed).zip(parts).filter(|((_, count), _)| **count > 0) {
+            *load += f64::from(*count) * part;
         }
     }
 }

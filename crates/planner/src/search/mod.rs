@@ -2,6 +2,8 @@
 
 pub(crate) mod block;
 pub(crate) mod counts;
+pub(crate) mod joint;
 pub(crate) mod lp;
-mod master;
+pub(crate) mod master;
+mod narrow;
 pub(crate) mod prices;
