@@ -82,7 +82,7 @@ impl Joint<'_> {
             return;
         }
         let mixed: Vec<Vec<f64>> = (0..self.blocks.len()).map(|at| self.master.mixed(at)).collect();
-        self.round(&mixed, limits);
+        self.round(&relaxed.counts, &mixed, limits);
         let branch = self.branch(&node, &relaxed.counts, &mixed);
         if beaten(self.best, raised(relaxed.bound, step)) {
             return;
@@ -100,7 +100,7 @@ impl Joint<'_> {
     }
 
     /// Each slice where most of its size is, each count as large as that needs.
-    fn round(&mut self, mixed: &[Vec<f64>], limits: &Limits) {
+    fn round(&mut self, counts: &[f64], mixed: &[Vec<f64>], limits: &Limits) {
         let kinds = self.model.types.len();
         let mut shares = vec![vec![0.0; kinds]; self.model.sizes.len()];
         let mut all = vec![0.0; kinds];
@@ -121,14 +121,23 @@ impl Joint<'_> {
                 }
             }
         }
-        let types = self.model.types.iter().zip(&all);
-        let replicas: Vec<u32> = types.map(|(one, load)| whole(*load).max(one.min)).collect();
+        let least = self.model.types.iter().zip(&all).map(|(one, load)| whole(*load).max(one.min));
+        let least: Vec<u32> = least.collect();
+        // More where that is for a reserve, or because a change costs more than a replica.
+        let more =
+            least.iter().zip(counts).map(|(least, count)| as_count((count - WHOLE).ceil()).max(*least)).collect();
+        for replicas in [least, more] {
+            self.offer(&shares, replicas, limits);
+        }
+    }
+
+    fn offer(&mut self, shares: &[Vec<f64>], replicas: Vec<u32>, limits: &Limits) {
         let value = self.model.objective(&replicas);
         let few = self.model.types.iter().zip(&replicas).all(|(one, count)| *count <= one.max);
         if few && !beaten(self.best, value) && self.model.within(&replicas) && self.carries(&replicas) {
             self.best = Some(value);
             limits.found(value);
-            self.draft = Some(Draft { shares, replicas });
+            self.draft = Some(Draft { shares: shares.to_vec(), replicas });
         }
     }
 
