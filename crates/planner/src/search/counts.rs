@@ -3,6 +3,8 @@
 //! them only divided: the search then goes on with all counts that are not as few of every type.
 
 use super::block::{Block, ENOUGH};
+use super::effects::{Decided, Effects};
+use super::exchange::Cuts;
 use super::master::Master;
 use crate::limits::Limits;
 use crate::model::Model;
@@ -13,6 +15,8 @@ use std::sync::Arc;
 
 /// What is this close to a whole number is one.
 const WHOLE: f64 = 1e-6;
+/// Times that a node is solved anew after its prices ruled out where it is.
+const AGAIN: usize = 3;
 /// Nodes that wait: beyond this the search ends, as at its deadline.
 const MOST_WAITING: usize = 500_000;
 
@@ -32,6 +36,8 @@ pub(crate) struct Search<'a> {
     pub(crate) model: &'a Model,
     pub(crate) blocks: Vec<Block>,
     master: Master,
+    effects: Effects,
+    cuts: Cuts,
     waiting: BinaryHeap<Node>,
     /// The cheapest counts that the judge has let pass, and what they come to.
     pub(crate) best: Option<(f64, Vec<u32>)>,
@@ -52,6 +58,7 @@ struct Node {
     id: u64,
     low: Vec<u32>,
     high: Vec<u32>,
+    decided: Option<Decided>,
 }
 
 impl Ord for Node {
@@ -79,12 +86,19 @@ impl<'a> Search<'a> {
     pub(crate) fn new(model: &'a Model) -> Self {
         let blocks = Block::all(model);
         let master = Master::new(model, &blocks);
-        let root =
-            Node { bound: 0.0, id: 0, low: model.types.iter().map(|one| one.min).collect(), high: highest(model) };
+        let root = Node {
+            bound: 0.0,
+            id: 0,
+            low: model.types.iter().map(|one| one.min).collect(),
+            high: highest(model),
+            decided: None,
+        };
         Self {
             model,
             blocks,
             master,
+            cuts: Cuts::default(),
+            effects: Effects::new(model.types.iter().map(|one| one.cost)),
             waiting: BinaryHeap::from([root]),
             best: None,
             open: Vec::new(),
@@ -147,19 +161,37 @@ impl<'a> Search<'a> {
                 return;
             }
             self.nodes += 1;
+            let known = self.best.as_ref().map(|(best, _)| *best);
             self.visit(node, judge);
+            self.improve(known);
         }
     }
 
     fn visit(&mut self, mut node: Node, judge: &mut Judge<'_>) {
         let (best, step) = (self.best.as_ref().map(|(best, _)| *best), self.step);
         let enough = |bound: f64| beaten(best, raised(bound, step));
-        let relaxed = self.master.solve(self.model, &self.blocks, (&node.low, &node.high), &enough);
+        self.master.cutoff = best.map_or(f64::INFINITY, |best| best - step);
+        let mut relaxed = self.master.solve(self.model, &self.blocks, (&node.low, &node.high), &enough);
+        if let (Some(decided), Some(relaxed)) = (node.decided.take(), &relaxed) {
+            self.effects.learn(decided, relaxed.bound);
+        }
+        for _ in 0..AGAIN {
+            let Some(known) = &relaxed else { return };
+            node.bound = node.bound.max(known.bound);
+            if self.beaten(node.bound) || !self.narrow(&mut node) {
+                return;
+            }
+            let bounds = node.low.iter().zip(&node.high);
+            if bounds
+                .zip(&known.counts)
+                .all(|((low, high), count)| f64::from(*low) <= count + WHOLE && *count <= f64::from(*high) + WHOLE)
+            {
+                break;
+            }
+            relaxed = self.master.solve(self.model, &self.blocks, (&node.low, &node.high), &enough);
+        }
         let Some(relaxed) = relaxed else { return };
         node.bound = node.bound.max(relaxed.bound);
-        if self.beaten(node.bound) {
-            return;
-        }
         let counts = relaxed.counts;
         if counts.iter().all(|count| (count - count.round()).abs() <= WHOLE) {
             let whole: Vec<u32> = counts.iter().map(|count| as_count(count.round())).collect();
@@ -173,10 +205,27 @@ impl<'a> Search<'a> {
         self.branch(&node, &counts);
     }
 
+    /// Looks near counts that are better than what was known. Where sizes go whole, a judge would have to be asked of each.
+    fn improve(&mut self, known: Option<f64>) {
+        let least = self.bound();
+        let Some((best, counts)) = &self.best else { return };
+        if self.model.slices.is_none() && known.is_none_or(|known| *best < known) {
+            let found = self.cuts.descend(self.model, &mut self.blocks, counts, least);
+            found.into_iter().for_each(|counts| self.offer(counts));
+        }
+    }
+
+    /// Rules out counts that are not cheaper than what is known; false where that leaves none.
+    fn narrow(&self, node: &mut Node) -> bool {
+        let Some((best, _)) = &self.best else { return true };
+        // A little more than the next lower value that an objective can have.
+        let most = best - 0.999 * self.step;
+        self.master.narrow(self.model, &self.blocks, (&mut node.low, &mut node.high), &mut [], most)
+    }
+
     /// Whether whole counts carry the sizes where these may be divided at will.
     pub(crate) fn carries(&mut self, counts: &[u32]) -> bool {
-        let counts: Vec<f64> = counts.iter().map(|count| f64::from(*count)).collect();
-        self.blocks.iter_mut().all(|block| block.carried(&block.own(&counts)).multiple >= ENOUGH)
+        self.cuts.carries(&mut self.blocks, counts)
     }
 
     fn judged(&mut self, node: Node, counts: &[u32], judge: &mut Judge<'_>) {
@@ -194,11 +243,14 @@ impl<'a> Search<'a> {
                 low[at] = low[at].max(counts[at] + 1);
                 self.wait(Node { low, high: rest.high.clone(), ..rest });
             }
-            rest.high[at] = counts[at];
+            rest.high[at] = rest.high[at].min(counts[at]);
         }
     }
 
     fn wait(&mut self, node: Node) {
+        if node.low.iter().zip(&node.high).any(|(low, high)| low > high) {
+            return;
+        }
         let id = self.nodes * 1000 + self.waiting.len() as u64 % 1000;
         self.waiting.push(Node { id, ..node });
     }
@@ -208,7 +260,8 @@ impl<'a> Search<'a> {
             let part = counts[*at] - counts[*at].floor();
             let free = f64::from(node.high[*at] > node.low[*at]);
             // Where none is fractional, what was whole but for rounding is divided somewhere.
-            free * (part.min(1.0 - part) * (self.model.types[*at].cost + 1e-9) + 1e-12)
+            let fractional = f64::from(part.min(1.0 - part) > WHOLE);
+            free * (fractional * self.effects.weight(*at, part) + 1e-30)
         };
         let Some(at) = (0..counts.len()).max_by(|a, b| weight(a).total_cmp(&weight(b))) else { return };
         if node.high[at] <= node.low[at] {
@@ -217,8 +270,10 @@ impl<'a> Search<'a> {
         let below = as_count(counts[at].floor()).clamp(node.low[at], node.high[at] - 1);
         let (mut high, mut low) = (node.high.clone(), node.low.clone());
         (high[at], low[at]) = (below, below + 1);
-        self.wait(Node { low: node.low.clone(), high, ..*node });
-        self.wait(Node { low, high: node.high.clone(), ..*node });
+        let part = counts[at] - counts[at].floor();
+        let decided = |up: bool, way: f64| Some(Decided { at, up, way, bound: node.bound });
+        self.wait(Node { low: node.low.clone(), high, decided: decided(false, part), ..*node });
+        self.wait(Node { low, high: node.high.clone(), decided: decided(true, 1.0 - part), ..*node });
     }
 
     /// Whole counts near fractional ones that carry the sizes: all rounded up, then fewer of the dearest types where that is enough.

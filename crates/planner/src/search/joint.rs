@@ -74,6 +74,7 @@ impl Joint<'_> {
     fn visit(&mut self, mut node: Node, stack: &mut Vec<Node>, limits: &Limits) {
         let (best, step) = (self.best, self.step);
         let enough = |bound: f64| beaten(best, raised(bound, step));
+        self.master.cutoff = best.map_or(f64::INFINITY, |best| best - step);
         self.master.within(&node.bounds);
         let Some(relaxed) = self.master.solve(self.model, &self.blocks, (&node.low, &node.high), &enough) else {
             return;

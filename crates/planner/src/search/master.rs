@@ -15,6 +15,8 @@ const MOST_PLACEMENTS: usize = 3_000;
 const NOTHING: f64 = 1e-10;
 /// Of what a block is worth, a placement must gain this much.
 const GAIN: f64 = 1e-10;
+/// A program ends where its bound is as close to what it has reached as this part of what is left below the cutoff.
+const CLOSE: f64 = 0.3;
 /// Part of a block that may be left: what rounding makes of none.
 const LEFT: f64 = 1e-9;
 
@@ -29,6 +31,8 @@ pub(crate) struct Master {
     /// What serving a block gains: more than it can cost.
     worth: f64,
     prices: Vec<f64>,
+    /// What is dearer is of no interest; infinite where nothing is known.
+    pub(crate) cutoff: f64,
     /// By block, where its slices may go; none where sizes are divided at will.
     bounds: Vec<Option<Bounds>>,
     /// By column, slices by place; empty where there are no bounds.
@@ -99,6 +103,7 @@ impl Master {
             prices: vec![0.0; rows.all],
             rows,
             worth: 3.0 * (model.simple_bound() + dearest) + 1.0,
+            cutoff: f64::INFINITY,
             bounds: vec![None; blocks.len()],
             placed: Vec::new(),
         };
@@ -246,11 +251,22 @@ impl Master {
             let end = self.program.maximize(&self.gains);
             let (added, cost) = self.improve(blocks);
             best = best.max(self.bound(model, blocks, range, cost));
-            if !added || end != End::Best || enough(best) {
+            if !added || end != End::Best || enough(best) || self.close(model, blocks.len(), range.0, best) {
                 break;
             }
         }
         best
+    }
+
+    /// Whether the program's optimum, between a bound and what has been reached, is known well enough: what has been reached is so far
+    /// below the cutoff that the node will be branched in any case.
+    fn close(&self, model: &Model, blocks: usize, low: &[u32], bound: f64) -> bool {
+        if !self.cutoff.is_finite() {
+            return false;
+        }
+        let gained: f64 = self.program.levels().map(|(column, level)| self.gains[column] * level).sum();
+        let reached = model.objective(low) + self.worth * blocks as f64 - gained;
+        reached - bound <= CLOSE * (self.cutoff - reached).max(0.0)
     }
 
     /// Adds the placements that gain at the program's prices; whether there were any, and what all blocks cost at them.

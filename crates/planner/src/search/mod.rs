@@ -2,6 +2,8 @@
 
 pub(crate) mod block;
 pub(crate) mod counts;
+mod effects;
+mod exchange;
 pub(crate) mod joint;
 pub(crate) mod lp;
 pub(crate) mod master;

@@ -25,7 +25,7 @@ impl Master {
         for (at, block) in blocks.iter().enumerate() {
             let prices = self.own_prices(at, block);
             let mut counts = Vec::new();
-            let own = match &bounds[at] {
+            let own = match bounds.get(at).and_then(Option::as_ref) {
                 None => Some(block.place(&prices, &mut vec![0.0; prices.len()], None)),
                 Some(own) => {
                     counts.resize(own.parts.len(), 0);
