@@ -7,6 +7,9 @@ use rand_chacha::ChaCha8Rng;
 
 /// Moves and swaps downhill.
 const STEPS: usize = 400;
+/// Moves at random are cooled so many times, each time by so much: to a thousandth in all.
+const CHUNKS: u32 = 64;
+const COOLING: f64 = 0.9;
 /// What rounding may make of a full replica.
 const SLACK: f64 = 1e-9;
 
@@ -134,7 +137,12 @@ impl<'a> State<'a> {
         let warmth = self.free.iter().map(weighed).sum::<f64>() / self.free.len() as f64;
         let total = |state: &Self| (0..state.kinds).map(|kind| state.over(kind, 0.0)).sum::<f64>();
         let mut now = total(self);
+        // As small as what weighs least, by the end: sizes differ by orders of magnitude.
+        let mut threshold = 0.5 * warmth;
         for step in 0..moves {
+            if step % (moves / CHUNKS).max(1) == 0 {
+                threshold *= COOLING;
+            }
             if step % 16_384 == 0 && stop() {
                 return false;
             }
@@ -157,7 +165,6 @@ impl<'a> State<'a> {
             let (back, gone) = if both { (self.part(other, from), self.part(other, to)) } else { (0.0, 0.0) };
             let before = self.over(from, 0.0) + self.over(to, 0.0);
             let change = self.over(from, back - here) + self.over(to, there - gone) - before;
-            let threshold = 0.5 * warmth * (1.0 - f64::from(step) / f64::from(moves));
             if change <= threshold * random.random::<f64>() {
                 self.take(size, from);
                 self.put(size, to, 1);

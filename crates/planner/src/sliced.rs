@@ -11,8 +11,8 @@ use crate::together::Together;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Efforts where nodes are what ends a search: each takes four times as long as the one before.
-const MOST_EFFORT: u32 = 2;
+/// Efforts where nodes are what ends a search: each takes twice as long as the one before.
+const MOST_EFFORT: u32 = 4;
 /// Part of the time for counts judged lightly, before all else.
 const FIRST: f64 = 0.005;
 /// Parts of the time that is left for the whole problem as one program: where all cheaper counts have been judged, if in vain, and

@@ -9,12 +9,12 @@ use crate::search::block::{Block, ENOUGH};
 use crate::search::counts::Verdict;
 use crate::{shares, tree};
 
-/// Moves of a first try; four times as many at each higher effort.
+/// Moves of a first try; twice as many at each higher effort.
 const MOVES: u32 = 20_000;
-/// Nodes of the tree at a first try; four times as many at each higher effort.
+/// Nodes of the tree at a first try; twice as many at each higher effort.
 const NODES: u64 = 200;
 /// Highest effort that moves and nodes grow with.
-const MOST_EFFORT: u32 = 6;
+const MOST_EFFORT: u32 = 10;
 
 /// Shares by size and type.
 pub(crate) type Shares = Vec<Vec<f64>>;
@@ -79,8 +79,8 @@ fn judge_block(
     if state.settle() {
         return (Verdict::Carries, state.counts);
     }
-    let grown = 4_u32.pow(effort.min(MOST_EFFORT));
-    let (verdict, placed) = tree::settle(&puzzle, &carried.prices, NODES * u64::from(grown), limits);
+    let grown = 2_u32.pow(effort.min(MOST_EFFORT));
+    let (verdict, placed) = tree::settle(&puzzle, &carried.prices, effort, NODES * u64::from(grown), limits);
     if verdict != Verdict::Unknown {
         return (verdict, placed);
     }

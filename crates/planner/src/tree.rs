@@ -4,10 +4,12 @@
 
 use crate::domain::Domain;
 use crate::limits::Limits;
-use crate::round::{Puzzle, State};
+use crate::round::{Puzzle, State, seeded};
 use crate::search::counts::Verdict;
 use crate::search::lp::Columns;
 use crate::search::master::add_loads;
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
 
 /// Placements that are kept from node to node.
 const POOL: usize = 80;
@@ -49,13 +51,17 @@ struct Tree<'a> {
     kinds: usize,
     rhs: Vec<f64>,
     pool: Vec<Placement>,
+    chance: Option<ChaCha8Rng>,
 }
 
-/// Whether all slices fit, found out within so many nodes, and where they go.
-pub(crate) fn settle(puzzle: &Puzzle, prices: &[f64], nodes: u64, limits: &Limits) -> (Verdict, Vec<u32>) {
+/// Whether all slices fit, found out within so many nodes, and where they go. With an effort above 0 what is decided first is partly
+/// left to chance: how long a tree takes varies widely, and many short ones find more than one long one (restarts; Gomes, Selman
+/// and Kautz, 1998).
+pub(crate) fn settle(puzzle: &Puzzle, prices: &[f64], effort: u32, nodes: u64, limits: &Limits) -> (Verdict, Vec<u32>) {
     let kinds = puzzle.room.len();
     let rhs = puzzle.room.iter().map(|room| room.max(NOTHING)).collect();
-    let mut tree = Tree { puzzle, kinds, rhs, pool: Vec::new() };
+    let chance = (effort > 0).then(|| seeded(u64::from(effort)));
+    let mut tree = Tree { puzzle, kinds, rhs, pool: Vec::new(), chance };
     let root = Node { domain: Domain::of(&puzzle.parts, kinds, puzzle.slices), prices: prices.to_vec() };
     let mut stack = vec![root];
     let mut verdict = Verdict::Cannot;
@@ -180,14 +186,19 @@ impl Tree<'_> {
         (state.fits() || state.settle()).then_some(state.counts)
     }
 
-    /// The place where what is divided weighs most; none where all is whole.
-    fn branch(&self, mixed: &[f64], prices: &[f64]) -> Option<usize> {
-        let weight = |place: usize| {
-            let part = mixed[place] - mixed[place].floor();
-            let part = part.min(1.0 - part);
-            if part > WHOLE { part * self.puzzle.parts[place] * prices[place % self.kinds] } else { 0.0 }
-        };
-        let heaviest = (0..mixed.len()).max_by(|a, b| weight(*a).total_cmp(&weight(*b)))?;
-        (weight(heaviest) > 0.0).then_some(heaviest)
+    /// The place where what is divided weighs most, give or take chance; none where all is whole.
+    fn branch(&mut self, mixed: &[f64], prices: &[f64]) -> Option<usize> {
+        let mut best = (0.0, None);
+        for (place, value) in mixed.iter().enumerate() {
+            let part = (value - value.floor()).min(value.ceil() - value);
+            if part > WHOLE {
+                let luck = self.chance.as_mut().map_or(1.0, |random| random.random_range(0.5..1.5));
+                let weight = luck * part * self.puzzle.parts[place] * prices[place % self.kinds];
+                if weight > best.0 {
+                    best = (weight, Some(place));
+                }
+            }
+        }
+        best.1
     }
 }

@@ -2,7 +2,7 @@
 //! cheapest bound first, each node a linear program. A judge may refuse counts that carry
 //! them only divided: the search then goes on with all counts that are not as few of every type.
 
-use super::block::{Block, ENOUGH};
+use super::block::Block;
 use super::effects::{Decided, Effects};
 use super::exchange::Cuts;
 use super::master::Master;
@@ -211,7 +211,9 @@ impl<'a> Search<'a> {
         let Some((best, counts)) = &self.best else { return };
         if self.model.slices.is_none() && known.is_none_or(|known| *best < known) {
             let found = self.cuts.descend(self.model, &mut self.blocks, counts, least);
-            found.into_iter().for_each(|counts| self.offer(counts));
+            if let Some(counts) = found {
+                self.offer(counts);
+            }
         }
     }
 
