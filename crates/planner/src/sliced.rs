@@ -19,6 +19,8 @@ const FIRST: f64 = 0.005;
 /// where there were too many.
 const SEEN: f64 = 0.4;
 const UNSEEN: f64 = 0.85;
+/// Counts near an answer that are judged at a time.
+const NEAR: usize = 12;
 /// Least time of a part.
 const LEAST: Duration = Duration::from_millis(20);
 
@@ -46,9 +48,10 @@ fn harder(search: &mut Search<'_>, slices: u32, best: &mut Option<Draft>, limits
         if search.beaten(search.bound()) || over {
             break;
         }
-        again(search, slices, effort, best, limits);
+        near(search, slices, best, limits);
         // Half of what is left for counts that nobody has looked at yet.
         visit(search, slices, best, &limits.part(0.5, LEAST));
+        again(search, slices, effort, best, limits);
     }
 }
 
@@ -91,6 +94,23 @@ fn beside(search: &mut Search<'_>, slices: u32, best: &mut Option<Draft>, limits
         search.settle(value);
     }
     true
+}
+
+/// Looks near the best answer, as long as that leads to a cheaper one.
+fn near(search: &mut Search<'_>, slices: u32, best: &mut Option<Draft>, limits: &Limits) {
+    loop {
+        let candidates = search.roomiest();
+        let fitting = |counts: &Vec<u32>| {
+            if limits.reached(0) {
+                return None;
+            }
+            let (verdict, shares) = slices::judge(search.model, slices, &mut search.blocks, counts, 0, limits);
+            (verdict == Verdict::Carries).then(|| Draft { shares, replicas: counts.clone() })
+        };
+        let Some(draft) = candidates.iter().take(NEAR).find_map(fitting) else { return };
+        search.offer(draft.replicas.clone());
+        *best = Some(draft);
+    }
 }
 
 /// Goes on with the search, each count judged lightly.

@@ -217,6 +217,13 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// Cheaper counts near the best answer, those with most room first: where sizes go whole, that is where they may fit.
+    pub(crate) fn roomiest(&mut self) -> Vec<Vec<u32>> {
+        let least = self.bound();
+        let Some((_, counts)) = &self.best else { return Vec::new() };
+        self.cuts.roomiest(self.model, &mut self.blocks, counts, least)
+    }
+
     /// Rules out counts that are not cheaper than what is known; false where that leaves none.
     fn narrow(&self, node: &mut Node) -> bool {
         let Some((best, _)) = &self.best else { return true };

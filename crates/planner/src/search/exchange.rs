@@ -49,6 +49,27 @@ impl Cuts {
         true
     }
 
+    /// Cheaper counts one exchange away that carry everything where it may be divided at will, those with most room to spare first.
+    pub(super) fn roomiest(
+        &mut self,
+        model: &Model,
+        blocks: &mut [Block],
+        counts: &[u32],
+        least: f64,
+    ) -> Vec<Vec<u32>> {
+        let mut found = Vec::new();
+        // Of the dearest, which have most room.
+        for (_, counts) in exchanges(model, counts, least).into_iter().rev().take(PROGRAMS) {
+            if self.carries(blocks, &counts) {
+                let own: Vec<f64> = counts.iter().map(|count| f64::from(*count)).collect();
+                let room = blocks.iter_mut().map(|block| block.carried(&block.own(&own)).multiple);
+                found.push((room.fold(f64::INFINITY, f64::min), counts));
+            }
+        }
+        found.sort_by(|a, b| b.0.total_cmp(&a.0));
+        found.into_iter().map(|(_, counts)| counts).collect()
+    }
+
     /// Counts that cost less and carry everything, too, as far as exchanges lead to; none where none does. Nothing is looked for below
     /// `least`, which is known to be a bound.
     pub(super) fn descend(
