@@ -25,7 +25,6 @@ mod sliced;
 mod slices;
 mod small;
 mod solve;
-mod steps;
 mod together;
 mod tree;
 

@@ -42,11 +42,6 @@ impl Limits {
         Self { together: Some(Arc::clone(together)), ..self.clone() }
     }
 
-    /// Whether another search may end this one.
-    pub(crate) fn shared(&self) -> bool {
-        self.together.is_some()
-    }
-
     /// Tells another search what an answer comes to.
     pub(crate) fn found(&self, objective: f64) {
         if let Some(together) = &self.together {
@@ -57,12 +52,5 @@ impl Limits {
     /// The cheapest objective that either of two searches knows.
     pub(crate) fn best(&self) -> Option<f64> {
         self.together.as_ref().and_then(|together| together.best())
-    }
-
-    /// Tells another search what no answer is cheaper than.
-    pub(crate) fn bounded(&self, bound: f64) {
-        if let Some(together) = &self.together {
-            together.bounded(bound);
-        }
     }
 }

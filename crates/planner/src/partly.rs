@@ -4,7 +4,7 @@ use crate::answer::Status;
 use crate::greedy::Draft;
 use crate::limits::Limits;
 use crate::model::Model;
-use crate::program::{Found, Leave, program};
+use crate::program::{Leave, program};
 use std::time::Duration;
 
 /// As much as caps, quotas and budget allow: rank by rank of priority, each keeping what the higher ones got, and what that costs
@@ -18,9 +18,7 @@ pub(crate) fn partly(model: &Model, limits: &Limits) -> (Status, Draft, f64) {
     ranks.dedup();
     let mut known: Option<Draft> = None;
     for rank in ranks.into_iter().map(Some).chain([None]) {
-        let Found::Some { draft, .. } = program(model, None, &limits, Some(&Leave { most: &left, rank })) else {
-            break;
-        };
+        let Some(draft) = program(model, &limits, &Leave { most: &left, rank }) else { break };
         for ((left, shares), size) in left.iter_mut().zip(&draft.shares).zip(&model.sizes) {
             if rank.is_none_or(|rank| size.priority >= rank) {
                 *left = (1.0 - shares.iter().sum::<f64>()).clamp(0.0, 1.0);

@@ -1,20 +1,9 @@
-//! The whole problem as one mixed-integer program, for a general solver.
+//! The whole problem as one mixed-integer program, for a general solver, where not everything can be served.
 
 use crate::greedy::Draft;
 use crate::limits::Limits;
 use crate::model::{Model, Size, UNBOUNDED};
-use crate::steps;
-use microlp::{ComparisonOp, OptimizationDirection, SolveOptions, SolveOutcome, TerminationReason, Variable};
-
-/// What the program came to.
-pub(crate) enum Found {
-    /// An answer, which nothing beats by more than the bound allows.
-    Some { draft: Draft, bound: f64, proven: bool },
-    /// The limits came first.
-    Nothing { bound: f64 },
-    /// There is none.
-    Infeasible,
-}
+use microlp::{ComparisonOp, OptimizationDirection, SolveOptions, SolveOutcome, Variable};
 
 /// What may stay unserved.
 pub(crate) struct Leave<'a> {
@@ -24,20 +13,19 @@ pub(crate) struct Leave<'a> {
     pub(crate) rank: Option<i32>,
 }
 
-/// Builds and solves the program. With `leave`, sizes may stay unserved.
-pub(crate) fn program(model: &Model, draft: Option<&Draft>, limits: &Limits, leave: Option<&Leave<'_>>) -> Found {
+/// Builds and solves the program; none where the limits come first.
+pub(crate) fn program(model: &Model, limits: &Limits, leave: &Leave<'_>) -> Option<Draft> {
     let mut lp = microlp::Problem::new(OptimizationDirection::Minimize);
     let int = |count: u32| i32::try_from(count.min(UNBOUNDED)).unwrap_or(i32::MAX);
     // While a rank is served, what that costs does not matter.
-    let paid = leave.is_none_or(|leave| leave.rank.is_none());
+    let paid = leave.rank.is_none();
     let count =
         |one: &crate::model::Type| lp_var(&mut lp, if paid { one.cost } else { 0.0 }, int(one.min), int(one.max));
     let counts: Vec<Variable> = model.types.iter().map(count).collect();
     let mut rows: Vec<Vec<(Variable, f64)>> = counts.iter().map(|count| vec![(*count, -1.0)]).collect();
     let slices = model.slices.map_or(1.0, f64::from);
     let mut parts: Vec<Vec<(usize, Variable)>> = Vec::with_capacity(model.sizes.len());
-    let mut lefts: Vec<Option<Variable>> = Vec::with_capacity(model.sizes.len());
-    let mut hint: Vec<(Variable, f64)> = Vec::new();
+    let mut lefts: Vec<Variable> = Vec::with_capacity(model.sizes.len());
     for (at, size) in model.sizes.iter().enumerate() {
         let (mut own, mut sum) = (Vec::new(), Vec::new());
         for (one, need) in size.needs.iter().enumerate() {
@@ -49,12 +37,9 @@ pub(crate) fn program(model: &Model, draft: Option<&Draft>, limits: &Limits, lea
             rows[one].push((part, need / slices));
             sum.push((part, 1.0));
             own.push((one, part));
-            if let Some(draft) = draft {
-                hint.push((part, (draft.shares[at][one] * slices).round_if(model.slices.is_some())));
-            }
         }
-        let left = leave.map(|leave| left_over(&mut lp, model, size, leave.most[at], leave.rank));
-        sum.extend(left.map(|left| (left, 1.0)));
+        let left = left_over(&mut lp, model, size, leave.most[at], leave.rank);
+        sum.push((left, 1.0));
         lefts.push(left);
         lp.add_constraint(sum.as_slice(), ComparisonOp::Eq, slices);
         parts.push(own);
@@ -70,26 +55,13 @@ pub(crate) fn program(model: &Model, draft: Option<&Draft>, limits: &Limits, lea
         reserve(&mut lp, model, &counts, &lefts);
     }
     if paid {
-        changes(&mut lp, model, &counts, draft, &mut hint);
-    }
-    if let Some(draft) = draft {
-        hint.extend(counts.iter().zip(&draft.replicas).map(|(count, replicas)| (*count, f64::from(*replicas))));
+        changes(&mut lp, model, &counts);
     }
     let mut options = SolveOptions::default();
     options.time_limit = limits.left();
     options.node_limit = limits.nodes;
-    options.warm_start = draft.map(|_| hint);
-    let fallback = model.simple_bound();
-    let outcome = match steps::solve(&lp, options, limits, &|bound| limits.bounded(bound)) {
-        Ok(outcome) => outcome,
-        Err(microlp::Error::Infeasible) => return Found::Infeasible,
-        // What the solver could not make out in floating point is not said to be impossible.
-        Err(_) => return Found::Nothing { bound: fallback },
-    };
-    let found = outcome.stats().best_bound.filter(|bound| bound.is_finite());
-    let bound = if leave.is_some() { 0.0 } else { found.unwrap_or(fallback).max(fallback) };
-    let proven = outcome.termination_reason() == TerminationReason::ProvenOptimal;
-    read(model, outcome, &counts, &parts, slices, bound, proven)
+    // What the solver could not make out in floating point is not said to be impossible.
+    read(model, lp.solve_with(options).ok()?, &counts, &parts, slices)
 }
 
 /// What of a size may stay unserved, in its unit (slices or the whole).
@@ -105,7 +77,7 @@ fn left_over(lp: &mut microlp::Problem, model: &Model, size: &Size, most: f64, r
 }
 
 /// What types that are not spot must be able to carry alone: the reserved share of what is served of each size, divided at will.
-fn reserve(lp: &mut microlp::Problem, model: &Model, counts: &[Variable], lefts: &[Option<Variable>]) {
+fn reserve(lp: &mut microlp::Problem, model: &Model, counts: &[Variable], lefts: &[Variable]) {
     let mut rows: Vec<Vec<(Variable, f64)>> = counts.iter().map(|count| vec![(*count, -1.0)]).collect();
     let unit = model.slices.map_or(1.0, f64::from);
     for (size, left) in model.sizes.iter().zip(lefts) {
@@ -116,7 +88,7 @@ fn reserve(lp: &mut microlp::Problem, model: &Model, counts: &[Variable], lefts:
             rows[at].push((part, *need));
             sum.push((part, 1.0));
         }
-        sum.extend(left.map(|left| (left, model.reserve / unit)));
+        sum.push((*left, model.reserve / unit));
         lp.add_constraint(sum.as_slice(), ComparisonOp::Ge, model.reserve);
     }
     for (row, one) in rows.iter().zip(&model.types) {
@@ -131,24 +103,15 @@ fn lp_var(lp: &mut microlp::Problem, cost: f64, min: i32, max: i32) -> Variable 
 }
 
 /// What a change costs, both ways.
-fn changes(
-    lp: &mut microlp::Problem,
-    model: &Model,
-    counts: &[Variable],
-    draft: Option<&Draft>,
-    hint: &mut Vec<(Variable, f64)>,
-) {
+fn changes(lp: &mut microlp::Problem, model: &Model, counts: &[Variable]) {
     if model.change_cost <= 0.0 {
         return;
     }
-    for (at, (one, count)) in model.types.iter().zip(counts).enumerate() {
+    for (one, count) in model.types.iter().zip(counts) {
         let Some(now) = one.current else { continue };
         let change = lp.add_var(model.change_cost, (0.0, f64::INFINITY));
         lp.add_constraint([(*count, 1.0), (change, -1.0)].as_slice(), ComparisonOp::Le, f64::from(now));
         lp.add_constraint([(*count, -1.0), (change, -1.0)].as_slice(), ComparisonOp::Le, -f64::from(now));
-        if let Some(draft) = draft {
-            hint.push((change, f64::from(now.abs_diff(draft.replicas[at]))));
-        }
     }
 }
 
@@ -159,10 +122,8 @@ fn read(
     counts: &[Variable],
     parts: &[Vec<(usize, Variable)>],
     slices: f64,
-    bound: f64,
-    proven: bool,
-) -> Found {
-    let Ok(solution) = outcome.into_solution() else { return Found::Nothing { bound } };
+) -> Option<Draft> {
+    let solution = outcome.into_solution().ok()?;
     let mut shares = vec![vec![0.0; model.types.len()]; model.sizes.len()];
     let mut loads = vec![0.0; model.types.len()];
     for ((share, own), size) in shares.iter_mut().zip(parts).zip(&model.sizes) {
@@ -176,7 +137,7 @@ fn read(
     let replicas: Vec<u32> = counts.iter().map(|count| solution.var_value(*count).round().max(0.0) as u32).collect();
     // The solver's tolerance is far below a thousandth of a replica; more would be an answer that does not hold.
     let holds = loads.iter().zip(&replicas).all(|(load, replicas)| *load <= f64::from(*replicas) + OVERLOAD);
-    if holds { Found::Some { draft: Draft { shares, replicas }, bound, proven } } else { Found::Nothing { bound } }
+    holds.then_some(Draft { shares, replicas })
 }
 
 /// Of a replica.

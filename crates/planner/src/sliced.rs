@@ -3,9 +3,8 @@
 
 use crate::greedy::Draft;
 use crate::limits::Limits;
-use crate::program::{Found, program};
 use crate::search::counts::{Search, Verdict};
-use crate::search::joint;
+use crate::search::joint::{self, Found};
 use crate::slices;
 use crate::together::Together;
 use std::sync::Arc;
@@ -15,7 +14,7 @@ use std::time::Duration;
 const MOST_EFFORT: u32 = 4;
 /// Part of the time for counts judged lightly, before all else.
 const FIRST: f64 = 0.005;
-/// Parts of the time that is left for the whole problem as one program: where all cheaper counts have been judged, if in vain, and
+/// Parts of the time that is left for counts and slices together, where there is one thread: where all cheaper counts have been judged, if in vain, and
 /// where there were too many.
 const SEEN: f64 = 0.4;
 const UNSEEN: f64 = 0.85;
@@ -33,9 +32,12 @@ pub(crate) fn find(search: &mut Search<'_>, slices: u32, draft: Option<Draft>, l
     if closed(search) || limits.nodes.is_none() && beside(search, slices, &mut best, limits) {
         return best;
     }
+    // One thread: the two take turns.
     if !limits.reached(0) {
         let share = if search.seen() { SEEN } else { UNSEEN };
-        whole(search, &mut best, &limits.part(share, LEAST));
+        let (model, known) = (search.model, search.best.as_ref().map(|(value, _)| *value));
+        let found = joint::search(model, slices, known, &limits.part(share, LEAST));
+        take(search, &mut best, found);
     }
     harder(search, slices, &mut best, limits);
     best
@@ -55,18 +57,18 @@ fn harder(search: &mut Search<'_>, slices: u32, best: &mut Option<Draft>, limits
     }
 }
 
-/// Goes on judging while another thread solves the whole problem as one program; the better answer and the better bound of the two.
-/// False where there is no other thread to be had.
+/// Goes on judging while another thread searches counts and slices together; the better answer of the two. False where there is no
+/// other thread to be had.
 fn beside(search: &mut Search<'_>, slices: u32, best: &mut Option<Draft>, limits: &Limits) -> bool {
-    let together = Arc::new(Together::new(search.step));
+    let together = Arc::new(Together::default());
     let limits = limits.with(&together);
-    if let Some((value, _)) = &search.best {
-        together.found(*value);
+    let known = search.best.as_ref().map(|(value, _)| *value);
+    if let Some(known) = known {
+        together.found(known);
     }
-    search.together = Some(Arc::clone(&together));
-    let (model, known) = (search.model, search.best.as_ref().map(|(value, _)| *value));
+    let model = search.model;
     let found = std::thread::scope(|scope| {
-        let whole = || {
+        let joint = || {
             let found = joint::search(model, slices, known, &limits);
             // Where it has come to an end before its time, there is nothing left to be searched.
             if found.all {
@@ -74,26 +76,31 @@ fn beside(search: &mut Search<'_>, slices: u32, best: &mut Option<Draft>, limits
             }
             found
         };
-        let thread = std::thread::Builder::new().name("planner".to_owned()).spawn_scoped(scope, whole).ok()?;
+        let thread = std::thread::Builder::new().name("planner".to_owned()).spawn_scoped(scope, joint).ok()?;
+        search.together = Some(Arc::clone(&together));
         harder(search, slices, best, &limits);
         together.end();
-        thread.join().ok()
+        // What was left out here relies on what was found there.
+        Some(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     search.together = None;
-    search.settle(together.bound());
     let Some(found) = found else { return false };
+    take(search, best, found);
+    true
+}
+
+/// Takes what the search of counts and slices together came to.
+fn take(search: &mut Search<'_>, best: &mut Option<Draft>, found: Found) {
     if let Some(draft) = found.draft {
         let value = search.model.objective(&draft.replicas);
-        if search.best.as_ref().is_none_or(|(best, _)| value < *best - 1e-9) {
+        if search.best.as_ref().is_none_or(|(best, _)| value < *best) {
             search.offer(draft.replicas.clone());
             *best = Some(draft);
         }
     }
     if found.all {
-        let value = search.best.as_ref().map_or(f64::INFINITY, |(value, _)| *value);
-        search.settle(value);
+        search.settle(search.best.as_ref().map_or(f64::INFINITY, |(value, _)| *value));
     }
-    true
 }
 
 /// Looks near the best answer, as long as that leads to a cheaper one.
@@ -147,26 +154,5 @@ fn again(search: &mut Search<'_>, slices: u32, effort: u32, best: &mut Option<Dr
             Verdict::Unknown => search.open.push((value, counts)),
             Verdict::Cannot => {}
         }
-    }
-}
-
-/// The whole problem as one program: where there were too many counts to judge.
-fn whole(search: &mut Search<'_>, best: &mut Option<Draft>, limits: &Limits) {
-    let found = program(search.model, best.as_ref(), limits, None);
-    take(search, best, found);
-}
-
-/// Takes what the whole problem as one program came to.
-fn take(search: &mut Search<'_>, best: &mut Option<Draft>, found: Found) {
-    if let Found::Some { draft, bound, proven } = found {
-        let value = search.model.objective(&draft.replicas);
-        // Only what is better by more than rounding takes the place of what was checked exactly.
-        if search.best.as_ref().is_none_or(|(best, _)| value < *best - 1e-9) {
-            search.offer(draft.replicas.clone());
-            *best = Some(draft);
-        }
-        search.settle(if proven { value } else { bound });
-    } else if let Found::Nothing { bound } = found {
-        search.settle(bound);
     }
 }

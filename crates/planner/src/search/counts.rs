@@ -140,7 +140,13 @@ impl<'a> Search<'a> {
 
     /// Whether nothing with this bound is cheaper than what is known.
     pub(crate) fn beaten(&self, bound: f64) -> bool {
-        beaten(self.best.as_ref().map(|(best, _)| *best), self.raised(bound))
+        beaten(self.known(), self.raised(bound))
+    }
+
+    /// What the cheapest answer comes to that this search or another knows.
+    fn known(&self) -> Option<f64> {
+        let own = self.best.as_ref().map(|(best, _)| *best);
+        own.into_iter().chain(self.together.as_ref().and_then(|together| together.best())).reduce(f64::min)
     }
 
     /// No answer is cheaper than this, as found out elsewhere.
@@ -168,7 +174,7 @@ impl<'a> Search<'a> {
     }
 
     fn visit(&mut self, mut node: Node, judge: &mut Judge<'_>) {
-        let (best, step) = (self.best.as_ref().map(|(best, _)| *best), self.step);
+        let (best, step) = (self.known(), self.step);
         let enough = |bound: f64| beaten(best, raised(bound, step));
         self.master.cutoff = best.map_or(f64::INFINITY, |best| best - step);
         let mut relaxed = self.master.solve(self.model, &self.blocks, (&node.low, &node.high), &enough);
@@ -226,7 +232,7 @@ impl<'a> Search<'a> {
 
     /// Rules out counts that are not cheaper than what is known; false where that leaves none.
     fn narrow(&self, node: &mut Node) -> bool {
-        let Some((best, _)) = &self.best else { return true };
+        let Some(best) = self.known() else { return true };
         // A little more than the next lower value that an objective can have.
         let most = best - 0.999 * self.step;
         self.master.narrow(self.model, &self.blocks, (&mut node.low, &mut node.high), &mut [], most)
