@@ -1,5 +1,6 @@
 //! When a search ends: at a deadline, or after so many nodes, which is the same on every machine.
 
+use crate::greedy::Draft;
 use crate::together::Together;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -43,8 +44,9 @@ impl Limits {
     }
 
     /// Tells another search what an answer comes to.
-    pub(crate) fn found(&self, objective: f64) {
+    pub(crate) fn found(&self, objective: f64, draft: &Draft) {
         if let Some(together) = &self.together {
+            together.leave(draft);
             together.found(objective);
         }
     }

@@ -18,6 +18,8 @@ const FIRST: f64 = 0.005;
 /// where there were too many.
 const SEEN: f64 = 0.4;
 const UNSEEN: f64 = 0.85;
+/// Part of the time that is left for counts that nobody has looked at yet, before those that are open are judged again.
+const VISIT: f64 = 0.25;
 /// Counts near an answer that are judged at a time.
 const NEAR: usize = 12;
 /// Least time of a part.
@@ -51,8 +53,8 @@ fn harder(search: &mut Search<'_>, slices: u32, best: &mut Option<Draft>, limits
             break;
         }
         near(search, slices, best, limits);
-        // Half of what is left for counts that nobody has looked at yet.
-        visit(search, slices, best, &limits.part(0.5, LEAST));
+        // Part of what is left for counts that nobody has looked at yet.
+        visit(search, slices, best, &limits.part(VISIT, LEAST));
         again(search, slices, effort, best, limits);
     }
 }
@@ -92,20 +94,28 @@ fn beside(search: &mut Search<'_>, slices: u32, best: &mut Option<Draft>, limits
 /// Takes what the search of counts and slices together came to.
 fn take(search: &mut Search<'_>, best: &mut Option<Draft>, found: Found) {
     if let Some(draft) = found.draft {
-        let value = search.model.objective(&draft.replicas);
-        if search.best.as_ref().is_none_or(|(best, _)| value < *best) {
-            search.offer(draft.replicas.clone());
-            *best = Some(draft);
-        }
+        adopt(search, best, draft);
     }
     if found.all {
         search.settle(search.best.as_ref().map_or(f64::INFINITY, |(value, _)| *value));
     }
 }
 
+/// Takes a draft over if it is cheaper than all before.
+fn adopt(search: &mut Search<'_>, best: &mut Option<Draft>, draft: Draft) {
+    let value = search.model.objective(&draft.replicas);
+    if search.best.as_ref().is_none_or(|(best, _)| value < *best) {
+        search.offer(draft.replicas.clone());
+        *best = Some(draft);
+    }
+}
+
 /// Looks near the best answer, as long as that leads to a cheaper one.
 fn near(search: &mut Search<'_>, slices: u32, best: &mut Option<Draft>, limits: &Limits) {
     loop {
+        if let Some(draft) = search.together.as_ref().and_then(|together| together.take()) {
+            adopt(search, best, draft);
+        }
         let candidates = search.roomiest();
         let fitting = |counts: &Vec<u32>| {
             if limits.reached(0) {

@@ -1,5 +1,7 @@
 //! What two searches of one problem, each on a thread of its own, tell each other: the best answer of either, and that nothing is left.
 
+use crate::greedy::Draft;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 #[derive(Debug)]
@@ -7,11 +9,13 @@ pub(crate) struct Together {
     over: AtomicBool,
     /// Bits of the cheapest objective known.
     best: AtomicU64,
+    /// The cheapest draft of the one, for the other to take over.
+    draft: Mutex<Option<Draft>>,
 }
 
 impl Default for Together {
     fn default() -> Self {
-        Self { over: AtomicBool::new(false), best: AtomicU64::new(f64::INFINITY.to_bits()) }
+        Self { over: AtomicBool::new(false), best: AtomicU64::new(f64::INFINITY.to_bits()), draft: Mutex::new(None) }
     }
 }
 
@@ -19,6 +23,18 @@ impl Together {
     /// Objectives are not below 0, where bits are in the order of what they stand for.
     pub(crate) fn found(&self, objective: f64) {
         self.best.fetch_min(objective.max(0.0).to_bits(), Ordering::Relaxed);
+    }
+
+    /// Leaves a draft that is cheaper than all before.
+    pub(crate) fn leave(&self, draft: &Draft) {
+        if let Ok(mut left) = self.draft.lock() {
+            *left = Some(draft.clone());
+        }
+    }
+
+    /// Takes what was left since this was last asked.
+    pub(crate) fn take(&self) -> Option<Draft> {
+        self.draft.lock().ok()?.take()
     }
 
     /// The cheapest objective known.

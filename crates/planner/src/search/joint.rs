@@ -137,8 +137,9 @@ impl Joint<'_> {
         let few = self.model.types.iter().zip(&replicas).all(|(one, count)| *count <= one.max);
         if few && !beaten(self.best, value) && self.model.within(&replicas) && self.carries(&replicas) {
             self.best = Some(value);
-            limits.found(value);
-            self.draft = Some(Draft { shares: shares.to_vec(), replicas });
+            let draft = Draft { shares: shares.to_vec(), replicas };
+            limits.found(value, &draft);
+            self.draft = Some(draft);
         }
     }
 
@@ -208,5 +209,42 @@ fn nearest(mixed: &[f64], slices: u32, placed: &mut [u32]) {
         let left = |at: &usize| mixed[*at] - f64::from(placed[*at]);
         let Some(most) = (0..mixed.len()).max_by(|a, b| left(a).total_cmp(&left(b))) else { return };
         placed[most] += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::problem::Problem;
+    use crate::solve;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
+        #[test]
+        fn counts_and_slices_together_come_to_what_counts_alone_come_to(
+            costs in proptest::collection::vec(0.2_f64..5.0, 3),
+            sizes in proptest::collection::vec((0.05_f64..9.0, proptest::collection::vec(0.2_f64..4.0, 3)), 1..6),
+            slices in 1_u32..4,
+            change in 0_u32..3,
+            reserve in 0.0_f64..1.0,
+        ) {
+            let names = ["a", "b", "c"];
+            let gpu = |at: usize| json!({"cost": costs[at], "min": at % 2, "current": 2 * at, "spot": at == 1});
+            let gpus: serde_json::Map<String, Value> = (0..3).map(|at| (names[at].to_owned(), gpu(at))).collect();
+            let load: Vec<Value> = sizes.iter().map(|(rate, own)| {
+                json!({"rate": rate, "capacity": {"a": own[0], "b": own[1], "c": own[2]}})
+            }).collect();
+            let text = json!({"gpus": gpus, "load": load, "split": {"slices": slices}, "spotReserve": reserve,
+                "changeCost": f64::from(change) * 0.4}).to_string();
+            let problem = Problem::from_json(&text).unwrap();
+            let found = search(&Model::of(&problem), slices, None, &Limits::new(60.0, None));
+            let (draft, answer) = (found.draft.unwrap(), solve(&problem).unwrap());
+            prop_assert!(found.all);
+            let value = Model::of(&problem).objective(&draft.replicas);
+            prop_assert!((value - answer.objective).abs() < 1e-6, "{value}: {answer:?}");
+        }
     }
 }
