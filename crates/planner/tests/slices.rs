@@ -29,7 +29,7 @@ fn problem(seed: u64, types: u8, sizes: u32, slices: u32) -> Problem {
     problem
 }
 
-/// Seed, types, sizes, slices and the optimum, which HiGHS 1.16 proves.
+/// Seed, types, sizes, slices and the optimum, which an outside solver (`HiGHS` 1.16) proves.
 const CASES: [(u64, u8, u32, u32, f64); 5] =
     [(0, 8, 30, 1, 50.731), (2, 7, 60, 4, 65.238), (3, 6, 12, 8, 31.385), (4, 8, 12, 1, 69.88), (6, 8, 6, 4, 42.298)];
 
