@@ -61,6 +61,9 @@ pub fn settings(objects: &[(&ResolvedAutoscaler, Known)], epoch: f64) -> Setting
     let percentiles = objectives.iter().filter_map(|one| one.percentile).map(|percent| percent / 100.0);
     let attainment = percentiles.chain(slo.and_then(|slo| slo.attainment)).reduce(f64::max);
     settings.attainment = attainment.unwrap_or(settings.attainment).clamp(0.5, 0.9999);
+    // All say it of one router; where they differ, the plan that is kept in either case stands.
+    let routes = objects.iter().filter_map(|(object, _)| object.routes_by_size).reduce(|one, other| one && other);
+    settings.routes_by_size = routes.unwrap_or(false);
     if let Some(forecast) = objects.iter().find_map(|(object, _)| object.forecast.as_ref()) {
         settings.horizon = forecast.horizon_seconds.map(f64::from);
         settings.season = forecast.season_seconds.map(f64::from);
