@@ -201,7 +201,9 @@ impl Fleet {
                 Some(pending) => pending.side(&target.spec),
                 None => target.state.side.filter(|side| side.is_fresh(now)),
             };
-            side.into_iter().for_each(|side| groups.add(of, side));
+            if let Some(side) = side {
+                groups.add(of, side);
+            }
         }
         for partner in self.partners.iter().filter(|one| !self.targets.contains_key(&one.name)) {
             if partner.side.is_fresh(now) {

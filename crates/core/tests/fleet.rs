@@ -8,6 +8,7 @@ use autoscaler_core::{Decision, Fleet, Observation, Phase, Rule, Span, Spec, Sta
 use common::*;
 use std::collections::BTreeMap;
 
+#[allow(clippy::unwrap_used, reason = "a fixture that fails is a failed test")]
 mod pools {
     use super::*;
 
@@ -175,7 +176,9 @@ mod pools {
             let plan = Some(plan(now, &[("a", 12), ("b", 8), ("c", 4)]));
             let decided = fleet.step(at(now), &Observation { targets, plan }).targets;
             assert!(decided.values().map(|one| one.desired).sum::<u32>() <= 12);
-            counts.iter_mut().for_each(|(name, count)| *count = decided[*name].desired);
+            for (name, count) in &mut counts {
+                *count = decided[*name].desired;
+            }
         }
         assert_eq!(counts, BTreeMap::from([("a", 6), ("b", 4), ("c", 2)]));
     }

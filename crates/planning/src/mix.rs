@@ -22,6 +22,9 @@ const TOO_LONG: f64 = 0.1;
 const COMPARED: f64 = 8.0;
 /// No fewer may miss than so many times what misses on idle engines: no capacity changes that.
 const UNAVOIDABLE: f64 = 2.0;
+/// A mix is taken to last so many seconds, and no change costs more than this part of the cheapest replica's hour.
+const LASTS: f64 = 600.0;
+const MOST_CHURN: f64 = 0.25;
 /// Least that a target would need alone, in replicas: some capacity is needed for any load.
 const LEAST: f64 = 0.01;
 
@@ -43,8 +46,15 @@ pub(crate) struct Demand<'a> {
 pub(crate) struct Shares {
     /// Replicas of the first target that carry as much as one of each, at what may miss.
     ratios: Vec<f64>,
-    /// The share of requests that each cannot serve.
-    unserved: Vec<f64>,
+    /// What each cannot serve.
+    unserved: Vec<Unserved>,
+}
+
+/// Shares of what arrives.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Unserved {
+    requests: f64,
+    input: f64,
 }
 
 impl Shares {
@@ -64,7 +74,11 @@ impl Shares {
                 }
                 Knowledge::Profile(profile) => profile.capacity(f64::from(*input), f64::from(*output)) > 0.0,
             };
-            sample.iter().filter(|size| !serves(size)).count() as f64 / sample.len().max(1) as f64
+            let of = |sizes: &mut dyn Iterator<Item = &(u32, u32)>| {
+                sizes.fold((0.0, 0.0), |(requests, input), size| (requests + 1.0, input + f64::from(size.0)))
+            };
+            let (all, not) = (of(&mut sample.iter()), of(&mut sample.iter().filter(|size| !serves(size))));
+            Unserved { requests: not.0 / f64::max(all.0, 1.0), input: not.1 / f64::max(all.1, 1.0) }
         };
         Self {
             ratios: risks.iter().map(ratio).collect(),
@@ -99,8 +113,8 @@ impl Planning {
         }
         let most = (1.0 - self.settings.attainment) * TOO_LONG;
         let known = self.shares.unserved.iter().zip(&self.risks).filter(|(_, risk)| risk.is_some());
-        let any = known.into_iter().any(|(unserved, _)| *unserved <= most);
-        self.shares.unserved.get(at).copied().filter(|unserved| any && *unserved > most)
+        let any = known.into_iter().any(|(unserved, _)| unserved.requests <= most);
+        self.shares.unserved.get(at).map(|unserved| unserved.requests).filter(|unserved| any && *unserved > most)
     }
 
     /// Replicas of each target that carry together what is expected, or as many times it as `count` is of the first's.
@@ -192,19 +206,27 @@ impl Planning {
             load: load.collect(),
             gpus: gpus.collect(),
             split: Split::Fractional,
-            change_cost: self.settings.change_cost,
+            change_cost: self.settings.change_cost.max(self.churn()),
             node_limit: Some(NODES),
             ..Problem::default()
         }
     }
 
-    /// What each target would need alone for what is expected, in parts of a replica; guards that ask for more of the first ask for as
+    /// What a change of one replica is worth avoiding: while it starts it is paid for and serves nothing, and until it does what it
+    /// replaces is kept. Far below any replica's cost, so that it decides only between mixes that are about as dear.
+    fn churn(&self) -> f64 {
+        let cheapest = self.settings.targets.iter().map(|target| target.cost).fold(f64::INFINITY, f64::min);
+        cheapest * (self.horizon() / LASTS).min(MOST_CHURN)
+    }
+
+    /// What each target would need alone for what is expected and it can serve, in parts of a replica; guards that ask for more of the first ask for as
     /// many times more of each.
     fn alone(&self, count: u32, demand: &Demand<'_>) -> Vec<f64> {
         let more = f64::from(count.max(1)) / f64::from(demand.first.max(1));
-        let each = self.risks.iter().map(|risk| {
+        let each = self.risks.iter().enumerate().map(|(at, risk)| {
             let Some(risk) = risk else { return f64::from(count.max(1)) };
-            let level = risk.work(demand.flow.input, demand.flow.requests);
+            let not = self.shares.unserved.get(at).copied().unwrap_or_default();
+            let level = risk.work(demand.flow.input * (1.0 - not.input), demand.flow.requests * (1.0 - not.requests));
             let own = Expectation { level, ratios: demand.ratios, scale: demand.scale };
             (need(&own, risk, demand.allowed) * more).max(LEAST)
         });
@@ -236,4 +258,114 @@ fn load_at(risk: &Risk, replicas: f64, allowed: f64) -> f64 {
         if risk.at(middle, replicas) <= allowed { low = middle } else { high = middle }
     }
     low
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seen::Sized;
+    use crate::settings::{Objective, Target};
+    use engine_model::EngineSpec;
+
+    const CHAT: Objective = Objective { ttft: Some(3.0), tpot: Some(0.15), e2e: None };
+    const STEADY: [(f64, f64); 1] = [(1.0, 1.0)];
+
+    fn engine(name: &str, longest: u32) -> Knowledge {
+        Knowledge::Engine(Box::new(EngineSpec { max_model_len: longest, ..EngineSpec::builtin(name).unwrap() }))
+    }
+
+    /// A planning of an L4 that takes requests up to so many tokens, and of an A100, after a look at these prompts.
+    fn planning(longest: u32, prompts: &[(f64, f64)], by_size: bool) -> Planning {
+        let target = |name: &str, cost, longest| Target {
+            name: name.to_owned(),
+            cost,
+            min: 0,
+            max: 64,
+            knowledge: engine(name, longest),
+        };
+        let mut settings = Settings::new(CHAT, vec![target("l4-8b", 0.8, longest), target("a100-8b", 3.67, 131_072)]);
+        settings.routes_by_size = by_size;
+        let mut planning = Planning::new(settings).unwrap();
+        for (prompt, count) in prompts {
+            let sized = Sized { arrived: 0.0, input: *prompt, output: 100.0, count: *count };
+            planning.sizes.add(100.0, &[sized]);
+        }
+        let risk = |target: &Target| Risk::of(&target.knowledge, &CHAT, &planning.sizes);
+        planning.risks = planning.settings.targets.iter().map(risk).collect();
+        planning.shares = Shares::of(&planning.settings, &planning.risks, &planning.sizes);
+        planning
+    }
+
+    fn demand(requests: f64, planning: &Planning) -> Demand<'static> {
+        let flow = Flow { input: requests * planning.sizes.input(), requests };
+        Demand { flow, ratios: &STEADY, scale: 1.0, allowed: 0.0085, first: 1 }
+    }
+
+    /// Many chats, and so many prompts of 10000 tokens among a thousand.
+    fn with_long(long: f64, by_size: bool) -> Planning {
+        let (rest, chats) = ([(400.0, 200.0); 4], [(10_000.0, long)]);
+        let prompts: Vec<(f64, f64)> = rest.into_iter().chain([(400.0, 200.0 - long)]).chain(chats).collect();
+        planning(8192, &prompts, by_size)
+    }
+
+    #[test]
+    fn a_type_that_fails_more_than_a_tenth_of_what_may_miss_is_left_out_where_sizes_are_not_looked_at() {
+        for (long, by_size, left_out) in
+            [(0.0, false, false), (1.0, false, false), (5.0, false, true), (5.0, true, false)]
+        {
+            let planning = with_long(long, by_size);
+            assert_eq!(planning.left_out(0).is_some(), left_out, "{long} of 1000, by size: {by_size}");
+            assert_eq!(planning.left_out(1), None);
+            let counts = planning.spread(1, &demand(0.3, &planning));
+            // By size, the A100 that the long ones need carries the rest of so small a load.
+            assert_eq!(counts[0] == 0, left_out || by_size, "{long} of 1000, by size: {by_size}: {counts:?}");
+        }
+        let share = with_long(5.0, false).left_out(0).unwrap();
+        assert!((share - 0.005).abs() < 1e-9, "{share}");
+    }
+
+    #[test]
+    fn a_minimum_of_a_type_that_is_left_out_stays() {
+        let mut planning = with_long(5.0, false);
+        planning.settings.targets[0].min = 2;
+        assert_eq!(planning.spread(1, &demand(0.3, &planning))[0], 2);
+    }
+
+    #[test]
+    fn where_no_type_serves_everything_none_is_left_out() {
+        let mut planning = with_long(5.0, false);
+        planning.settings.targets[1].knowledge = engine("a100-8b", 8192);
+        planning.shares = Shares::of(&planning.settings, &planning.risks, &planning.sizes);
+        assert_eq!((planning.left_out(0), planning.left_out(1)), (None, None));
+    }
+
+    #[test]
+    fn replicas_are_worth_what_they_carry_within_the_slo_and_not_what_they_could_work_off() {
+        let planning = planning(131_072, &[(400.0, 180.0), (6000.0, 20.0)], false);
+        let [Some(small), Some(large)] = planning.risks.as_slice() else { panic!("both serve") };
+        let fluid = small.work(planning.sizes.input(), 1.0) / large.work(planning.sizes.input(), 1.0);
+        let worth = planning.equivalents(&[0, 1]);
+        assert!((planning.equivalents(&[3, 2]) - (3.0 + 2.0 * worth)).abs() < 1e-9);
+        assert!(worth > fluid, "documents take an L4's head-room: {worth}, and {fluid} of work");
+    }
+
+    #[test]
+    fn a_mix_is_never_dearer_than_the_best_type_alone() {
+        let prompts = [(400.0, 180.0), (6000.0, 20.0)];
+        let planning = planning(131_072, &prompts, false);
+        let cost = |counts: &[u32]| {
+            counts.iter().zip(&planning.settings.targets).map(|(n, target)| f64::from(*n) * target.cost).sum::<f64>()
+        };
+        for rate in [0.2, 0.7, 1.5, 3.0, 6.0, 12.0] {
+            let demand = demand(rate, &planning);
+            let alone = planning.alone(1, &demand);
+            let best = alone.iter().zip(&planning.settings.targets).map(|(need, target)| need.ceil() * target.cost);
+            let best = best.fold(f64::INFINITY, f64::min);
+            let mix = planning.spread(1, &demand);
+            assert!(
+                cost(&mix) <= best + 2.0 * planning.churn() * f64::from(mix.iter().sum::<u32>()),
+                "{rate}: {mix:?}, best {best}"
+            );
+        }
+    }
 }

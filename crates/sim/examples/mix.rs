@@ -1,5 +1,5 @@
 //! Two GPU types for chats and documents: what the plan for both comes to, beside each type alone and beside AIBrix's procedure on
-//! the same inputs: `cargo run --release -p simulator --example mix [HOURS]`. Generated load, no file is read.
+//! the same inputs: `cargo run --release -p simulator --example mix [HOURS [LOAD]]`. Generated load, no file is read.
 //!
 //! AIBrix's procedure: the cheapest division of the load in hundredths of a replica, each type's sum then rounded up on its own
 //! (aibrix `python/aibrix/aibrix/gpu_optimizer`), which its autoscaler averages over three minutes and rounds up.
@@ -43,7 +43,10 @@ fn main() {
     println!(
         "| load | plan | cost | GPU-hours l4 | GPU-hours a100 | kept | reversals/h |\n|---|---|---|---|---|---|---|"
     );
-    for (name, chats, documents) in LOADS {
+    let only = std::env::args().nth(2);
+    for (name, chats, documents) in
+        LOADS.into_iter().filter(|(name, ..)| only.as_deref().is_none_or(|only| only == *name))
+    {
         let arrivals = arrivals(chats, documents, hours * 3600.0);
         let kinds = [
             ("l4 alone", &TYPES[..1], false),
