@@ -90,3 +90,41 @@ fn objective(objectives: &[ApiObjective]) -> Objective {
         e2e: least(ObjectiveMetric::E2e),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use autoscaler_api::{PodAutoscaler, resolve};
+    use serde_json::json;
+
+    fn object(name: &str, by_size: Option<bool>) -> ResolvedAutoscaler {
+        let mut object = json!({
+            "apiVersion": "autoscaling.aibrix.ai/v1alpha1", "kind": "PodAutoscaler", "metadata": {"name": name},
+            "spec": {"scalingStrategy": "Optimizer", "maxReplicas": 3,
+                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+                "metricsSources": [{"metricSourceType": "external", "targetMetric": "queue", "targetValue": "10"}]},
+        });
+        if let Some(by_size) = by_size {
+            object["spec"]["routesBySize"] = json!(by_size);
+        }
+        let object: PodAutoscaler = serde_json::from_value(object).unwrap();
+        resolve(&object).unwrap()
+    }
+
+    #[test]
+    fn a_model_is_routed_by_size_where_somebody_says_so_and_nobody_denies_it() {
+        let engine = EngineSpec::builtin("l4-8b").unwrap();
+        let known = || Known { knowledge: Knowledge::Engine(Box::new(engine.clone())), cost: None };
+        for (one, other, by_size) in [
+            (None, None, false),
+            (Some(true), None, true),
+            (Some(true), Some(true), true),
+            (Some(true), Some(false), false),
+            (None, Some(false), false),
+        ] {
+            let (one_of, other_of) = (object("a", one), object("b", other));
+            let settings = settings(&[(&one_of, known()), (&other_of, known())], 0.0);
+            assert_eq!(settings.routes_by_size, by_size, "{one:?} and {other:?}");
+        }
+    }
+}
