@@ -105,6 +105,21 @@ impl Planning {
         counts.iter().enumerate().map(|(at, count)| f64::from(*count) * ratio(at)).sum()
     }
 
+    /// The share that misses where these replicas share a flow by what each is worth: every type by its own risk, since one may miss
+    /// nothing up to its knee and another a little long before.
+    pub(crate) fn at_risk(&self, counts: &[u32], flow: Flow, first: &Risk) -> f64 {
+        let all = self.equivalents(counts).max(1.0);
+        let (mut missed, mut served) = (0.0, 0.0);
+        for (at, (count, risk)) in counts.iter().zip(&self.risks).enumerate() {
+            let worth = self.shares.ratios.get(at).copied().unwrap_or(1.0);
+            let (Some(risk), true) = (risk, *count > 0 && worth > 0.0) else { continue };
+            let (part, share) = (worth / all, f64::from(*count) * worth);
+            missed += share * risk.at(risk.work(flow.input * part, flow.requests * part), all / worth);
+            served += share;
+        }
+        if served > 0.0 { missed / served } else { first.at(first.work(flow.input, flow.requests) / all, all) }
+    }
+
     /// The share of requests that a target cannot serve, where that keeps it out of the mix: a router that does not look at sizes would
     /// send them nevertheless, and they would fail. Where no target serves enough, all stay.
     pub(crate) fn left_out(&self, at: usize) -> Option<f64> {
@@ -347,6 +362,24 @@ mod tests {
         let worth = planning.equivalents(&[0, 1]);
         assert!((planning.equivalents(&[3, 2]) - (3.0 + 2.0 * worth)).abs() < 1e-9);
         assert!(worth > fluid, "documents take an L4's head-room: {worth}, and {fluid} of work");
+    }
+
+    #[test]
+    fn each_type_is_judged_by_its_own_risk_at_its_part_of_the_flow() {
+        let planning = planning(131_072, &[(700.0, 200.0)], false);
+        let [Some(small), Some(large)] = planning.risks.as_slice() else { panic!("both serve") };
+        for requests in [0.2, 1.0, 4.0, 9.0] {
+            let flow = Flow { input: requests * 700.0, requests };
+            let alone = |risk: &Risk, count: u32| {
+                risk.at(risk.work(flow.input, flow.requests) / f64::from(count), f64::from(count))
+            };
+            let at_risk = |counts: [u32; 2]| planning.at_risk(&counts, flow, small);
+            assert!((at_risk([5, 0]) - alone(small, 5)).abs() < 1e-9);
+            assert!((at_risk([0, 2]) - alone(large, 2)).abs() < 1e-9);
+            let both = at_risk([1, 2]);
+            assert!((0.0..=1.0).contains(&both) && both <= at_risk([0, 2]).max(at_risk([1, 1])) + 1e-9, "{both}");
+        }
+        assert!((planning.at_risk(&[0, 0], Flow { input: 7e5, requests: 1e3 }, small) - 1.0).abs() < 1e-9);
     }
 
     #[test]

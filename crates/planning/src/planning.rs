@@ -156,7 +156,7 @@ impl Planning {
         let Some(risk) = self.risks.first().and_then(Option::as_ref) else { return };
         let ready = self.equivalents(&self.ready).max(1.0);
         let flow = self.outlook.now();
-        let at_risk = risk.at(risk.work(flow.input, flow.requests) / ready, ready);
+        let at_risk = self.at_risk(&self.ready, flow, risk);
         // A plan answers for requests once it can have been carried out for the first time, and what went before is over.
         let long = self.first_plan.is_some_and(|first| now - first > 3.0 * self.horizon());
         let measured = self.startups.iter().any(Startups::is_measured) && ready >= self.equivalents(&self.wanted);
