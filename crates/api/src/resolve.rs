@@ -71,6 +71,8 @@ pub fn resolve(object: &PodAutoscaler) -> Result<ResolvedAutoscaler, Vec<Diagnos
         slo: spec.slo.clone(),
         forecast: spec.forecast.clone(),
         profiles: spec.profiles.clone().unwrap_or_default(),
+        routes_by_size: spec.routes_by_size,
+        coordination: spec.coordination.clone().filter(|_| spec.scaling_strategy != ScalingStrategy::Hpa),
         findings,
     })
 }

@@ -4,8 +4,8 @@
 
 use crate::diagnostics::Diagnostic;
 use crate::v1alpha1::{
-    DescribedObject, Forecast, GpuProfile, Mode, PolicyType, ProtocolType, ScalingStrategy, SecretKeyRef, SelectPolicy,
-    Slo, Statistic, TargetType, Tls,
+    Coordination, DescribedObject, Forecast, GpuProfile, Mode, PolicyType, ProtocolType, ScalingStrategy, SecretKeyRef,
+    SelectPolicy, Slo, Statistic, TargetType, Tls,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -71,6 +71,10 @@ pub struct ResolvedAutoscaler {
     pub forecast: Option<Forecast>,
     /// GPU profiles, for Optimizer and Hybrid.
     pub profiles: Vec<GpuProfile>,
+    /// Whether requests are routed to targets by their size, for Optimizer and Hybrid; none where the manifest says nothing.
+    pub routes_by_size: Option<bool>,
+    /// Its role among the targets that serve one model together; none under HPA, which decides alone.
+    pub coordination: Option<Coordination>,
     /// Warnings and notes about the object, to be reported as events.
     pub findings: Vec<Diagnostic>,
 }

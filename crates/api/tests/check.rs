@@ -489,6 +489,8 @@ fn any_key() -> impl Strategy<Value = String> {
         "forecast",
         "events",
         "profiles",
+        "coordination",
+        "routesBySize",
         "gatewayAddress",
     ];
     prop_oneof![9 => prop::sample::select(names.to_vec()).prop_map(str::to_owned), 1 => "[a-z]{0,6}"]
@@ -522,6 +524,7 @@ proptest! {
         field in prop::sample::select(vec![
             "scaleTargetRef", "minReplicas", "maxReplicas", "schedules", "metricsSources", "observeWindowSeconds",
             "panicWindowSeconds", "scalingStrategy", "behavior", "activation", "fallback", "slo", "forecast", "profiles",
+            "coordination", "routesBySize",
         ]),
         value in any_value(),
     ) {

@@ -242,6 +242,18 @@ fn a_source_that_only_a_cluster_has_is_refused_in_a_local_world() {
 }
 
 #[test]
+fn a_group_of_the_local_world_is_planned_alone_so_routing_by_size_means_nothing_to_it() {
+    let mut object = scaling(common::pod_source());
+    object["spec"]["scalingStrategy"] = json!("Hybrid");
+    for (by_size, said) in [(true, 1), (false, 0)] {
+        object["spec"]["routesBySize"] = json!(by_size);
+        let found = read("f", &format!("{}\n{object}", named("d", json!({})))).findings;
+        let about = |text: &str| text.contains("spec.routesBySize: has no effect in the local world");
+        assert_eq!(found.iter().filter(|one| about(&one.to_string())).count(), said, "{found:?}");
+    }
+}
+
+#[test]
 fn the_world_has_defaults_and_checked_addresses() {
     let defaults = WorldSettings::default();
     assert_eq!((defaults.scrape_interval, defaults.tick_interval), (Duration::from_secs(1), Duration::from_secs(5)));

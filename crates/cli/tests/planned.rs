@@ -128,7 +128,8 @@ fn check_tells_what_plans_rest_on_and_reads_the_files_that_are_named() {
 fn two_gpu_types_of_one_model_are_planned_together() {
     let sample = in_repository("config/samples/two-gpu-types.yaml");
     let engines = "chat-l4=l4-8b,chat-a100=a100-8b";
-    let shape = "burst:base=8,peak=12,every=600s,for=300s,input=700,output=110";
+    // More than the minimum of the large type carries, so that there is a choice.
+    let shape = "burst:base=16,peak=24,every=600s,for=300s,input=700,output=110";
     let timeline = tempfile::NamedTempFile::new().unwrap();
     let arguments = [
         "simulate",

@@ -1,6 +1,7 @@
-//! Autoscalers that share something decide together: each drafts, the shared capacity arbitrates, each commits.
-//! A lone autoscaler is a fleet of one.
+//! Autoscalers that share something decide together: each drafts, roles that serve together are matched, the shared capacity
+//! arbitrates, each commits. A lone autoscaler is a fleet of one.
 
+use crate::coordination::{Groups, Partner, Side};
 use crate::observe::TargetObservation;
 use crate::spec::Spec;
 use crate::state::{FleetState, History, TargetState, VERSION};
@@ -72,13 +73,14 @@ pub struct Member {
 pub struct Fleet {
     targets: BTreeMap<String, Target>,
     pools: Vec<Pool>,
+    partners: Vec<Partner>,
 }
 
 impl Fleet {
     /// A fleet without a memory: each autoscaler starts fresh at its first tick.
     #[must_use]
     pub fn new(specs: Vec<Spec>, pools: Vec<Pool>) -> Self {
-        let mut fleet = Self { targets: BTreeMap::new(), pools };
+        let mut fleet = Self { targets: BTreeMap::new(), pools, partners: Vec::new() };
         fleet.configure(specs);
         fleet
     }
@@ -96,6 +98,17 @@ impl Fleet {
     /// Takes changed pools.
     pub fn set_pools(&mut self, pools: Vec<Pool>) {
         self.pools = pools;
+    }
+
+    /// Takes what is known of targets of the same groups that another fleet decides.
+    pub fn set_partners(&mut self, partners: Vec<Partner>) {
+        self.partners = partners;
+    }
+
+    /// What a target last said to the other roles of its group; none where it limits nobody, whatever it asks for.
+    #[must_use]
+    pub fn side(&self, name: &str) -> Option<Side> {
+        self.targets.get(name)?.state.side
     }
 
     /// Tells one autoscaler its past before its first tick, so that it does not start fresh.
@@ -161,14 +174,52 @@ impl Fleet {
             let draft = target.draft(now, observed, seen.plan.as_ref(), trail);
             drafts.insert(name.clone(), Pending { now, replicas: observed.replicas, draft });
         }
+        // Before the pools, so that what a role cannot use is there for others; and after them, for what they have cut.
+        self.coordinate(now, &mut drafts);
         for pool in &self.pools {
             arbitrate(pool, self.unseen_units(pool, &drafts), &mut drafts);
+        }
+        self.coordinate(now, &mut drafts);
+        for (name, target) in &mut self.targets {
+            if let Some(pending) = drafts.get(name) {
+                target.state.side = pending.side(&target.spec);
+            }
         }
         let commit = |(name, pending): (String, Pending)| {
             let target = self.targets.get_mut(&name)?;
             Some((name, target.commit(pending.now, pending.replicas, pending.draft)))
         };
         Decision { targets: drafts.into_iter().filter_map(commit).collect() }
+    }
+
+    /// Holds the growth of roles whose partners cannot follow. Targets that were not seen this time say what they said last.
+    fn coordinate(&self, now: Timestamp, drafts: &mut BTreeMap<String, Pending>) {
+        let mut groups = Groups::default();
+        for (name, target) in &self.targets {
+            let Some(of) = &target.spec.coordination else { continue };
+            let side = match drafts.get(name) {
+                Some(pending) => pending.side(&target.spec),
+                None => target.state.side.filter(|side| side.is_fresh(now)),
+            };
+            if let Some(side) = side {
+                groups.add(of, side);
+            }
+        }
+        for partner in self.partners.iter().filter(|one| !self.targets.contains_key(&one.name)) {
+            if partner.side.is_fresh(now) {
+                groups.add(&partner.coordination, partner.side);
+            }
+        }
+        for (name, pending) in drafts {
+            let of = self.targets.get(name).and_then(|target| target.spec.coordination.as_ref());
+            // What does not rest on its own signals, such as a fallback, is not growth that anybody has to follow.
+            let Some((of, asked)) = of.zip(pending.draft.asked) else { continue };
+            let Some(limit) = groups.limit(of, asked) else { continue };
+            let most = limit.most.max(pending.replicas).max(pending.draft.bounds.min);
+            pending.draft.hold(most, || {
+                format!("{} of {} has {} of the {} it wants", limit.role, of.group, limit.granted, limit.wanted)
+            });
+        }
     }
 
     /// Units of the members that were not seen this time: they are left alone, so they keep what they had last.
@@ -188,14 +239,34 @@ struct Pending {
     draft: Draft,
 }
 
+impl Pending {
+    fn side(&self, spec: &Spec) -> Option<Side> {
+        let Draft { asked, bounds, cut, starting, .. } = &self.draft;
+        Side::of(spec, self.now, *asked, *bounds, *cut, starting)
+    }
+}
+
 /// Shares a pool: what runs and is still wanted stays, minimums come next, and the rest is filled evenly by priority.
+///
+/// Replicas that found no place within their pending deadline hold nothing, so their units are lent to the others: where they
+/// cannot be placed, keeping units for them would leave these idle for ever. They stay wanted, and come when there is room; their
+/// target does not grow meanwhile, since what it would add could not be placed either.
 fn arbitrate(pool: &Pool, unseen: u64, drafts: &mut BTreeMap<String, Pending>) {
     let units = u64::from(pool.units).saturating_sub(unseen);
     let mut claims: Vec<Claim> = Vec::new();
     for (name, member) in pool.members.iter().filter(|(_, member)| member.units_per_replica > 0) {
         let Some(pending) = drafts.get(name) else { continue };
         let kept = pending.draft.desired.min(pending.replicas).max(pending.draft.bounds.min.min(pending.draft.desired));
-        claims.push(Claim { name: name.clone(), member: *member, granted: kept, wanted: pending.draft.desired });
+        // Those that find no place go first where some go.
+        let placed = pending.replicas.saturating_sub(pending.draft.starting.unplaced);
+        let unplaced = kept.min(pending.replicas).saturating_sub(placed);
+        claims.push(Claim {
+            name: name.clone(),
+            member: *member,
+            granted: kept,
+            wanted: pending.draft.desired,
+            unplaced,
+        });
     }
     let wanted: u64 = claims.iter().map(|claim| claim.units(claim.wanted)).sum();
     if wanted <= units {
@@ -213,6 +284,9 @@ fn arbitrate(pool: &Pool, unseen: u64, drafts: &mut BTreeMap<String, Pending>) {
     for claim in claims {
         let Some(pending) = drafts.get_mut(&claim.name) else { continue };
         let draft = &mut pending.draft;
+        if claim.granted < claim.wanted {
+            draft.cut = Some(draft.cut.map_or(claim.granted, |cut| cut.min(claim.granted)));
+        }
         draft.desired = draft.trail.change(Stage::Capacity, rule, claim.wanted, claim.granted, || {
             format!("{units} units are shared, {wanted} are wanted")
         });
@@ -224,17 +298,21 @@ struct Claim {
     member: Member,
     granted: u32,
     wanted: u32,
+    /// Replicas that are wanted and found no place.
+    unplaced: u32,
 }
 
 impl Claim {
+    /// Units of so many replicas, but for those that found no place.
     fn units(&self, replicas: u32) -> u64 {
-        u64::from(replicas) * u64::from(self.member.units_per_replica)
+        u64::from(replicas.saturating_sub(self.unplaced)) * u64::from(self.member.units_per_replica)
     }
 }
 
 /// The claim to serve next: highest priority, then the smallest granted share of its wish, then by name.
 fn next_claim(claims: &[Claim], free: u64) -> Option<usize> {
-    let open = |claim: &Claim| claim.granted < claim.wanted && u64::from(claim.member.units_per_replica) <= free;
+    let fits = |claim: &Claim| u64::from(claim.member.units_per_replica) <= free;
+    let open = |claim: &Claim| claim.granted < claim.wanted && claim.unplaced == 0 && fits(claim);
     let better = |a: &Claim, b: &Claim| {
         let share = (u64::from(a.granted) * u64::from(b.wanted)).cmp(&(u64::from(b.granted) * u64::from(a.wanted)));
         b.member.priority.cmp(&a.member.priority).then(share).then_with(|| a.name.cmp(&b.name))

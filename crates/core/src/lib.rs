@@ -8,6 +8,7 @@
 //! original would have.
 
 pub mod apa;
+pub mod coordination;
 pub mod fleet;
 pub mod hpa;
 pub mod kpa;

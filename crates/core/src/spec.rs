@@ -34,6 +34,17 @@ pub struct Spec {
     pub zero_grace: Span,
     /// How long a replica may be starting before it no longer counts as on its way.
     pub pending_deadline: Span,
+    /// Its role among the targets that serve one model together.
+    pub coordination: Option<Coordination>,
+}
+
+/// A target's role among those that serve one model together, such as prefill and decode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coordination {
+    /// Whom it serves with: all targets of this group.
+    pub group: String,
+    /// What it does; targets of the same role stand in for each other.
+    pub role: String,
 }
 
 /// The five strategies.

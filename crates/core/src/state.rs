@@ -1,6 +1,7 @@
 //! What an autoscaler remembers. It is plain data: a saved state, restored, decides as the original would have.
 
 use crate::apa::ApaState;
+use crate::coordination::Side;
 use crate::kpa::KpaState;
 use crate::stage::counts::CountLog;
 use crate::stage::log::{ChangeLog, RecommendationLog};
@@ -39,6 +40,9 @@ pub struct TargetState {
     pub zero_since: Option<Timestamp>,
     /// Since when fewer pods exist than replicas are wanted.
     pub short_since: Option<Timestamp>,
+    /// What it last said to the other roles of its group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub side: Option<Side>,
 }
 
 /// The memory of a fleet.

@@ -3,8 +3,9 @@
 use crate::fleet::Plan;
 use crate::observe::TargetObservation;
 use crate::schedule::Effective;
-use crate::spec::{APA_PERIOD, Hpa, Mode, Spec, Strategy};
+use crate::spec::{APA_PERIOD, Bounds, Hpa, Mode, Spec, Strategy};
 use crate::stage::counts::CountLog;
+use crate::stage::guards::Starting;
 use crate::stage::{behavior, guards};
 use crate::state::TargetState;
 use crate::strategy::{self, Answer, Start};
@@ -14,8 +15,14 @@ use crate::trail::{KpaFigures, Rule, Stage, TargetDecision, Trail};
 /// A decision before the fleet has arbitrated it.
 pub(crate) struct Draft {
     pub(crate) desired: u32,
-    pub(crate) bounds: crate::spec::Bounds,
+    pub(crate) bounds: Bounds,
     pub(crate) trail: Trail,
+    /// What its own signals ask for, before its bounds; none where they say nothing.
+    pub(crate) asked: Option<u32>,
+    /// What a pool left of it.
+    pub(crate) cut: Option<u32>,
+    /// How far its replicas have come.
+    pub(crate) starting: Starting,
     recommendation: Option<u32>,
     panic: bool,
     kpa: Option<KpaFigures>,
@@ -92,15 +99,17 @@ impl Target {
             };
             (state.failing_since, state.zero_since) = (None, None);
             let (desired, because) = outside(&effective, seen.replicas, answer.wanted, &mut trail);
-            return Draft::new(desired, effective.bounds, &answer, because, trail);
+            let starting = Starting::of(spec.pending_deadline, now, state.short_since, seen);
+            return Draft::new((desired, None), effective.bounds, starting, &answer, because, trail);
         }
         let answer = strategy::answer(spec, state, now, seen, plan, &mut trail);
-        let desired = staged(spec, state, now, seen, &answer, &effective, &mut trail);
+        let (desired, asked) = staged(spec, state, now, seen, &answer, &effective, &mut trail);
+        let starting = Starting::of(spec.pending_deadline, now, state.short_since, seen);
         if let Some(wanted) = answer.formed(seen.replicas) {
             state.recommendations.push(now, wanted);
         }
         let because = explain(&answer, seen.replicas, desired, &trail);
-        Draft::new(desired, effective.bounds, &answer, because, trail)
+        Draft::new((desired, asked), effective.bounds, starting, &answer, because, trail)
     }
 
     /// Remembers what was decided in the end.
@@ -137,8 +146,37 @@ impl Target {
 }
 
 impl Draft {
-    fn new(desired: u32, bounds: crate::spec::Bounds, answer: &Answer, because: String, trail: Trail) -> Self {
-        Self { desired, bounds, trail, recommendation: answer.wanted, panic: answer.panic, kpa: answer.kpa, because }
+    fn new(
+        (desired, asked): (u32, Option<u32>),
+        bounds: Bounds,
+        starting: Starting,
+        answer: &Answer,
+        because: String,
+        trail: Trail,
+    ) -> Self {
+        Self {
+            desired,
+            bounds,
+            trail,
+            asked,
+            cut: None,
+            starting,
+            recommendation: answer.wanted,
+            panic: answer.panic,
+            kpa: answer.kpa,
+            because,
+        }
+    }
+
+    /// Another role of the group allows no more than this; `because` goes to people.
+    pub(crate) fn hold(&mut self, most: u32, because: impl FnOnce() -> String) {
+        if self.desired <= most {
+            return;
+        }
+        let detail = because();
+        self.because = format!("{}; {} bound to {most}: {detail}", self.because, self.desired);
+        self.trail.push(Stage::Coordination, Rule::PartnerLimited, self.desired, most, detail);
+        self.desired = most;
     }
 }
 
@@ -170,7 +208,8 @@ fn outside(effective: &Effective<'_>, current: u32, wanted: Option<u32>, trail: 
     (desired, format!("current replicas {side}"))
 }
 
-/// The stages after the strategy, in their order.
+/// The stages after the strategy, in their order. Answers the count, and what was asked for before the bounds, where that rests on
+/// the target's own signals.
 fn staged(
     spec: &Spec,
     state: &mut TargetState,
@@ -179,7 +218,7 @@ fn staged(
     answer: &Answer,
     effective: &Effective<'_>,
     trail: &mut Trail,
-) -> u32 {
+) -> (u32, Option<u32>) {
     let current = seen.replicas;
     let formed = answer.formed(current);
     let gone = answer.wanted.is_none() || answer.stale;
@@ -203,7 +242,8 @@ fn staged(
         }
     };
     let wanted = guards::pause(spec.pause, current, wanted, trail);
-    guards::bounds(effective, wanted, trail)
+    let asked = (fallback.is_none() && formed.is_some()).then_some(wanted);
+    (guards::bounds(effective, wanted, trail), asked)
 }
 
 /// The stages of an answer that could be formed.
@@ -229,7 +269,8 @@ fn settled(
         strategy => {
             if !matches!(strategy, Strategy::Hpa(_)) {
                 state.short_since = (guards::uncreated(seen) > 0).then(|| *state.short_since.get_or_insert(now));
-                count = guards::pending(spec.pending_deadline, now, state.short_since, seen, count, trail);
+                let starting = Starting::of(spec.pending_deadline, now, state.short_since, seen);
+                count = guards::pending(spec.pending_deadline, &starting, seen, count, trail);
             }
             let alone = matches!(strategy, Strategy::Hybrid(..)) && planned.is_none();
             let behavior = if alone { &spec.behavior.held_down(REACTIVE_HOLD) } else { &spec.behavior };

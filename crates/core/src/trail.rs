@@ -29,6 +29,8 @@ pub enum Stage {
     Pause,
     /// Schedules, minimum and maximum.
     Bounds,
+    /// What the other roles of its group can have; once more after the shared capacity.
+    Coordination,
     /// The shared capacity of a fleet.
     Capacity,
 }
@@ -105,6 +107,8 @@ pub enum Rule {
     CapacityShared,
     /// The minimums alone exceed the shared capacity.
     CapacityExceeded,
+    /// Another role of the group is limited, and more than matches it would be idle.
+    PartnerLimited,
     /// Taken from a plan.
     FromPlan,
     /// The plan is too old.

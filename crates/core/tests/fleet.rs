@@ -4,10 +4,11 @@ mod common;
 
 use autoscaler_core::fleet::{Member, Plan, Pool};
 use autoscaler_core::spec::{Bounds, Fallback, Source, Strategy, Tolerance};
-use autoscaler_core::{Decision, Fleet, Observation, Rule, Span, Spec, Stage, TargetObservation};
+use autoscaler_core::{Decision, Fleet, Observation, Phase, Rule, Span, Spec, Stage, TargetObservation};
 use common::*;
 use std::collections::BTreeMap;
 
+#[allow(clippy::unwrap_used, reason = "a fixture that fails is a failed test")]
 mod pools {
     use super::*;
 
@@ -114,6 +115,72 @@ mod pools {
         let decision = fleet.step(at(15.0), &observe(&wishes[1..]));
         assert_eq!(decision.targets["b"].desired, 4);
         assert!(!decision.targets.contains_key("a"), "it is left alone");
+    }
+
+    /// A pool of 6: `a` has four of which two have been starting for long, and wants eight; `b` has one and wants eight.
+    fn beside_stuck(phase: Phase, wanted: u32) -> (u32, u32) {
+        let wishes = [("a", 1, 0, 0, 4, wanted), ("b", 1, 0, 0, 1, 8)];
+        let mut seen = observe(&wishes);
+        let pods = (0..4).map(|i| {
+            let pod = pod(&format!("p{i}"));
+            if i < 2 { pod } else { pod.starting(-1000.0).phase(phase) }
+        });
+        seen.targets.get_mut("a").unwrap().pods = Some(pods.collect());
+        let decision = fleet(6, &wishes).step(at(0.0), &seen);
+        (decision.targets["a"].desired, decision.targets["b"].desired)
+    }
+
+    #[test]
+    fn replicas_that_found_no_place_keep_no_units_from_others_and_stay_wanted() {
+        assert_eq!(beside_stuck(Phase::Pending, 8), (4, 4));
+        assert_eq!(beside_stuck(Phase::Running, 8), (4, 2), "what runs and does not get ready holds its units");
+        assert_eq!(beside_stuck(Phase::Pending, 3), (3, 4), "one of those without a place goes");
+        assert_eq!(beside_stuck(Phase::Pending, 2), (2, 4), "both go");
+    }
+
+    #[test]
+    fn two_members_that_both_find_no_place_do_not_wait_for_each_other() {
+        let wishes = [("a", 1, 0, 0, 3, 6), ("b", 1, 0, 0, 3, 6)];
+        let mut fleet = fleet(6, &wishes);
+        let stuck = |ready: u32| {
+            let mut seen = observe(&wishes);
+            for target in seen.targets.values_mut() {
+                let pods = (0..3).map(|i| {
+                    let pod = pod(&format!("p{i}"));
+                    if i < ready { pod } else { pod.starting(-1000.0).phase(Phase::Pending) }
+                });
+                target.pods = Some(pods.collect());
+            }
+            seen
+        };
+        let counts = |decision: Decision| decision.targets.values().map(|one| one.desired).collect::<Vec<_>>();
+        assert_eq!(counts(fleet.step(at(0.0), &stuck(1))), [3, 3], "neither grows, neither loses what it waits for");
+        assert_eq!(counts(fleet.step(at(15.0), &stuck(3))), [3, 3], "and the pool is full once all have their place");
+    }
+
+    #[test]
+    fn models_that_are_planned_on_one_pool_get_equal_shares_of_their_wishes_however_their_growth_is_spread() {
+        let hybrid = |name: &str| Spec {
+            name: name.to_owned(),
+            ..spec(Strategy::Hybrid(planned(), apa()), vec![external(10.0)])
+        };
+        let member = Member { units_per_replica: 1, priority: 0 };
+        let members = ["a", "b", "c"].map(|name| (name.to_owned(), member));
+        let pool = Pool { units: 12, members: members.into() };
+        let mut fleet = Fleet::new(["a", "b", "c"].map(hybrid).into(), vec![pool]);
+        let mut counts = BTreeMap::from([("a", 1_u32), ("b", 1), ("c", 1)]);
+        for tick in 0..40 {
+            let now = 15.0 * f64::from(tick);
+            // The plans ask for 12, 8 and 4, the load of now for less.
+            let targets = counts.iter().map(|(name, count)| ((*name).to_owned(), seen(*count).total(20.0))).collect();
+            let plan = Some(plan(now, &[("a", 12), ("b", 8), ("c", 4)]));
+            let decided = fleet.step(at(now), &Observation { targets, plan }).targets;
+            assert!(decided.values().map(|one| one.desired).sum::<u32>() <= 12);
+            for (name, count) in &mut counts {
+                *count = decided[*name].desired;
+            }
+        }
+        assert_eq!(counts, BTreeMap::from([("a", 6), ("b", 4), ("c", 2)]));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::events::Events;
 use crate::leader::Leadership;
 use crate::memory::Memories;
 use crate::options::Options;
+use crate::partners::Partners;
 use crate::planning::Models;
 use crate::pods;
 use crate::sources::CustomApi;
@@ -36,6 +37,8 @@ pub(crate) struct Context {
     pub(crate) recorder: Option<(Recorder, Timestamp)>,
     /// The models that are planned for.
     pub(crate) models: Models,
+    /// What targets that serve together say to each other.
+    pub(crate) partners: Partners,
     /// What each object remembers, by uid, for the next leader.
     pub(crate) memories: Mutex<Memories>,
 }

@@ -16,6 +16,7 @@ mod manager;
 mod memory;
 mod observe;
 mod options;
+mod partners;
 mod plan;
 mod planning;
 mod pods;

@@ -6,6 +6,7 @@ use crate::events::Events;
 use crate::leader::{Leadership, LeaseOptions};
 use crate::manager::{Manager, Streams};
 use crate::options::Options;
+use crate::partners::Partners;
 use crate::planning::Models;
 use crate::{admission, clock, hpa, memory, pods, sources, target};
 use anyhow::Context as _;
@@ -133,6 +134,7 @@ async fn lead(
         leadership,
         recorder,
         models: Models::default(),
+        partners: Partners::default(),
         memories: Mutex::new(loaded.memories),
     });
     let working = stop.child_token();

@@ -92,6 +92,7 @@ impl Turns {
     pub(crate) fn gone(&mut self) {
         let object = &self.assignment.object;
         self.planner.let_go(&object.name_any());
+        self.context.partners.say(&object.namespace().unwrap_or_default(), &object.name_any(), None, None);
         self.context.metrics.gone(&object.namespace().unwrap_or_default(), &object.name_any());
         let mut memories = self.context.memories.lock().unwrap_or_else(PoisonError::into_inner);
         memories.remove(&object.uid().unwrap_or_default());
@@ -184,7 +185,10 @@ impl Turns {
             observed.plan = self.planner.plan();
             facts.standing = self.planner.standing(&plan.spec, observed.plan.as_ref(), now);
         }
+        let coordination = plan.spec.coordination.as_ref();
+        self.fleet.set_partners(self.context.partners.of(&namespace, &name, coordination));
         let decision = self.fleet.step(now, &observed).targets.remove(&name);
+        self.context.partners.say(&namespace, &name, coordination, self.fleet.side(&name));
         self.record(now, &observed, decision.as_ref().map(|decision| decision.desired));
         facts.replicas = Some(view.replicas);
         facts.metrics = observe::shown(&seen.target, &plan, &self.eyes);

@@ -31,3 +31,30 @@ async fn load_moves_a_deployment_up_and_down_under_each_strategy() {
     }
     controller.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn decode_does_not_grow_beyond_a_prefill_that_finds_no_room_and_goes_on_when_that_is_over() {
+    let Some(cluster) = Cluster::start().await else { return };
+    for name in ["prefill", "decode"] {
+        cluster.deployment(name, 1, json!({})).await;
+        cluster.ready(name, 1).await;
+    }
+    cluster.kubelet.no_room_for("prefill");
+    cluster.engines.set("prefill", 7.0);
+    let decode = cluster.sizes("decode").await;
+    let controller = cluster.controller(quick()).await;
+    for name in ["prefill", "decode"] {
+        let role = json!({"coordination": {"group": "chat", "role": name}});
+        let deadline = json!({"autoscaling.aibrix.ai/pending-deadline": "2s"});
+        cluster.autoscaler_with(name, "KPA", role, deadline).await;
+    }
+    cluster.wants("prefill", 2).await;
+    cluster.event("prefill", "ReplicaPending").await;
+    cluster.engines.set("decode", 12.0);
+    cluster.because("decode", "prefill of").await;
+    assert_eq!(decode.sizes(), [1], "one prefill replica serves of the two that are wanted");
+    cluster.engines.set("prefill", 0.0);
+    cluster.wants("prefill", 1).await;
+    cluster.wants("decode", 5).await;
+    controller.stop().await;
+}

@@ -1,6 +1,7 @@
 //! One model's planning: it is shown looks, and asked for plans.
 
 use crate::choose::{Expectation, MOST};
+use crate::mix::{Demand, Shares};
 use crate::outlook::{Flow, KINDS, NAMES, Outlook};
 use crate::plan::{Detail, Plan};
 use crate::risk::Risk;
@@ -20,6 +21,8 @@ pub struct Planning {
     pub(crate) settings: Settings,
     pub(crate) sizes: Sizes,
     pub(crate) risks: Vec<Option<Risk>>,
+    /// How the targets compare, as of the risks.
+    pub(crate) shares: Shares,
     /// When the risks were made, and of how many requests that were seen; none before any.
     made: Option<(f64, f64)>,
     outlook: Outlook,
@@ -81,6 +84,7 @@ impl Planning {
         Ok(Self {
             sizes: Sizes::new(settings.typical),
             risks: vec![None; targets],
+            shares: Shares::default(),
             made: None,
             outlook: Outlook::default(),
             forecaster,
@@ -152,7 +156,7 @@ impl Planning {
         let Some(risk) = self.risks.first().and_then(Option::as_ref) else { return };
         let ready = self.equivalents(&self.ready).max(1.0);
         let flow = self.outlook.now();
-        let at_risk = risk.at(risk.work(flow.input, flow.requests) / ready, ready);
+        let at_risk = self.at_risk(&self.ready, flow, risk);
         // A plan answers for requests once it can have been carried out for the first time, and what went before is over.
         let long = self.first_plan.is_some_and(|first| now - first > 3.0 * self.horizon());
         let measured = self.startups.iter().any(Startups::is_measured) && ready >= self.equivalents(&self.wanted);
@@ -164,18 +168,6 @@ impl Planning {
         if self.fed.is_some() {
             self.trust.stands(now, at_risk, charged);
         }
-    }
-
-    /// Replicas of the first target that would carry as much as these of all targets.
-    fn equivalents(&self, counts: &[u32]) -> f64 {
-        let flow = self.outlook.now();
-        let work = |risk: &Risk| risk.work(flow.input.max(1e-9), flow.requests.max(1e-9));
-        let first = self.risks.first().and_then(Option::as_ref).map_or(1.0, work);
-        let each = counts.iter().zip(&self.risks).map(|(count, risk)| {
-            let own = risk.as_ref().map_or(first, work);
-            f64::from(*count) * if own > 0.0 { first / own } else { 1.0 }
-        });
-        each.sum()
     }
 
     fn make_risks(&mut self, now: f64) {
@@ -190,6 +182,7 @@ impl Planning {
         for (risk, target) in self.risks.iter_mut().zip(&self.settings.targets) {
             *risk = Risk::of(&target.knowledge, &self.settings.objective, &self.sizes).or(risk.take());
         }
+        self.shares = Shares::of(&self.settings, &self.risks, &self.sizes);
         self.made = Some((now, if self.sizes.enough() { total } else { 0.0 }));
     }
 
@@ -247,8 +240,12 @@ impl Planning {
             cost: 0.0,
             event,
         };
+        let kind = if answers[self.kind].is_some() { self.kind } else { 0 };
+        let ratios = if self.settings.parts.quantile { self.outlook.ratios(kind) } else { vec![(1.0, 1.0)] };
+        let flow = self.outlook.level(kind, mean)?;
+        let demand = Demand { flow, ratios: &ratios, scale, allowed, first: count };
         let (count, guard) = self.guarded(&risk, count, allowed, scale, detail.now);
-        let counts = self.spread(count, &risk, allowed);
+        let counts = self.spread(count, &demand);
         let counts = self.held(now, counts);
         detail.cost =
             counts.iter().zip(&self.settings.targets).map(|(count, target)| f64::from(*count) * target.cost).sum();
@@ -314,7 +311,7 @@ impl Planning {
 
     fn told(&self, made_at: f64, counts: &[u32], detail: &Detail, guard: Option<&'static str>) -> Plan {
         let mut plan = Plan { made_at, replicas: BTreeMap::new(), why: BTreeMap::new(), detail: detail.clone() };
-        for (count, target) in counts.iter().zip(&self.settings.targets) {
+        for (at, (count, target)) in counts.iter().zip(&self.settings.targets).enumerate() {
             let Detail { level, by, horizon, allowed, expected, scale, .. } = detail;
             let mut why = format!(
                 "load {level:.2} by {by}, {horizon:.0} s ahead: {:.2} % expected to miss of {:.2} % allowed, model x{scale:.2}",
@@ -329,6 +326,9 @@ impl Planning {
             }
             if let Some(guard) = guard {
                 let _ = write!(why, "; {guard}");
+            }
+            if let Some(share) = self.left_out(at) {
+                let _ = write!(why, "; left out: it cannot serve {:.2} % of the requests", share * 100.0);
             }
             plan.replicas.insert(target.name.clone(), *count);
             plan.why.insert(target.name.clone(), why);

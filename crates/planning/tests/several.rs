@@ -36,7 +36,10 @@ fn sizes_that_one_type_cannot_serve_get_the_other() {
     let mut world = World::new(settings).of_sizes(&MIXED);
     let plan = world.steady(Some(8.0), HOUR).unwrap();
     assert!(plan.replicas["large"] >= 1 && plan.replicas["small"] >= 1, "{plan:?}");
-    assert!(plan.replicas["small"] > plan.replicas["large"] / 2, "chats are two thirds: {plan:?}");
+    let mut large = two(1.0, 20.0);
+    large.targets.remove(0);
+    let alone = World::new(large).of_sizes(&MIXED).steady(Some(8.0), HOUR).unwrap();
+    assert!(plan.replicas["large"] < alone.replicas["large"], "chats are two thirds: {plan:?}, and alone {alone:?}");
 }
 
 #[test]

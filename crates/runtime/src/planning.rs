@@ -61,6 +61,9 @@ pub fn settings(objects: &[(&ResolvedAutoscaler, Known)], epoch: f64) -> Setting
     let percentiles = objectives.iter().filter_map(|one| one.percentile).map(|percent| percent / 100.0);
     let attainment = percentiles.chain(slo.and_then(|slo| slo.attainment)).reduce(f64::max);
     settings.attainment = attainment.unwrap_or(settings.attainment).clamp(0.5, 0.9999);
+    // All say it of one router; where they differ, the plan that is kept in either case stands.
+    let routes = objects.iter().filter_map(|(object, _)| object.routes_by_size).reduce(|one, other| one && other);
+    settings.routes_by_size = routes.unwrap_or(false);
     if let Some(forecast) = objects.iter().find_map(|(object, _)| object.forecast.as_ref()) {
         settings.horizon = forecast.horizon_seconds.map(f64::from);
         settings.season = forecast.season_seconds.map(f64::from);
@@ -85,5 +88,43 @@ fn objective(objectives: &[ApiObjective]) -> Objective {
         ttft: least(ObjectiveMetric::Ttft),
         tpot: least(ObjectiveMetric::Tpot),
         e2e: least(ObjectiveMetric::E2e),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use autoscaler_api::{PodAutoscaler, resolve};
+    use serde_json::json;
+
+    fn object(name: &str, by_size: Option<bool>) -> ResolvedAutoscaler {
+        let mut object = json!({
+            "apiVersion": "autoscaling.aibrix.ai/v1alpha1", "kind": "PodAutoscaler", "metadata": {"name": name},
+            "spec": {"scalingStrategy": "Optimizer", "maxReplicas": 3,
+                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+                "metricsSources": [{"metricSourceType": "external", "targetMetric": "queue", "targetValue": "10"}]},
+        });
+        if let Some(by_size) = by_size {
+            object["spec"]["routesBySize"] = json!(by_size);
+        }
+        let object: PodAutoscaler = serde_json::from_value(object).unwrap();
+        resolve(&object).unwrap()
+    }
+
+    #[test]
+    fn a_model_is_routed_by_size_where_somebody_says_so_and_nobody_denies_it() {
+        let engine = EngineSpec::builtin("l4-8b").unwrap();
+        let known = || Known { knowledge: Knowledge::Engine(Box::new(engine.clone())), cost: None };
+        for (one, other, by_size) in [
+            (None, None, false),
+            (Some(true), None, true),
+            (Some(true), Some(true), true),
+            (Some(true), Some(false), false),
+            (None, Some(false), false),
+        ] {
+            let (one_of, other_of) = (object("a", one), object("b", other));
+            let settings = settings(&[(&one_of, known()), (&other_of, known())], 0.0);
+            assert_eq!(settings.routes_by_size, by_size, "{one:?} and {other:?}");
+        }
     }
 }

@@ -9,8 +9,8 @@ use autoscaler_api::{Diagnostic, PodAutoscaler, resolve};
 use autoscaler_core::Span;
 use autoscaler_core::schedule::{Schedule, Schedules};
 use autoscaler_core::spec::{
-    Apa, Behavior, Bounds, Fallback, Gaps, Hpa, Kpa, Mode, OlderRule, Pause, Planned, Policy, PolicyKind, ScalingRules,
-    Select, Source, SourceKind, Spec, Strategy, TargetType, Tolerance,
+    Apa, Behavior, Bounds, Coordination, Fallback, Gaps, Hpa, Kpa, Mode, OlderRule, Pause, Planned, Policy, PolicyKind,
+    ScalingRules, Select, Source, SourceKind, Spec, Strategy, TargetType, Tolerance,
 };
 use autoscaler_core::window::buckets::Averaging;
 use serde_json::{Value, json};
@@ -107,6 +107,7 @@ pub fn of_resolved(given: &ResolvedAutoscaler, settings: &Settings) -> Result<Sp
         pause: Pause { all: given.pause.all, up: given.pause.scale_out, down: given.pause.scale_in },
         zero_grace: grace.map_or(span(given.zero_grace), Span::from_secs),
         pending_deadline: span(given.pending_deadline),
+        coordination: coordination(given),
     })
 }
 
@@ -230,6 +231,16 @@ fn behavior(given: &ResolvedAutoscaler, settings: &Settings) -> Behavior {
         up: rules(&given.rules_up, Span::ZERO),
         down: rules(&given.rules_down, downscale_stabilization(&settings.hpa)),
     }
+}
+
+/// Groups of several namespaces are apart, also where one fleet decides them all.
+fn coordination(given: &ResolvedAutoscaler) -> Option<Coordination> {
+    let own = given.coordination.as_ref()?;
+    let group = match given.namespace.as_deref() {
+        None | Some("" | "default") => own.group.clone(),
+        Some(namespace) => format!("{namespace}/{}", own.group),
+    };
+    Some(Coordination { group, role: own.role.as_str().to_owned() })
 }
 
 fn span(duration: Duration) -> Span {

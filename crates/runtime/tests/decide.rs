@@ -164,3 +164,43 @@ fn a_plan_without_a_time_is_of_the_tick_and_unknown_fields_are_refused() {
     let error = decide::parse(&input("Optimizer", &json!({}), &tick).to_string()).unwrap_err().to_string();
     assert!(error.contains("because"), "{error}");
 }
+
+/// Prefill and decode in one namespace, each with a queue of its own; prefill may have three replicas at most.
+fn pair(ticks: &Value) -> Value {
+    let source: Value = serde_json::from_str(SOURCE).unwrap();
+    let side = |name: &str, most: u32| {
+        json!({
+            "metadata": {"name": name, "namespace": "ml"},
+            "spec": {"scalingStrategy": "KPA", "minReplicas": 1, "maxReplicas": most, "metricsSources": [source],
+                "coordination": {"group": "chat", "role": name}},
+        })
+    };
+    json!({"autoscalers": [side("prefill", 3), side("decode", 20)], "history": {}, "ticks": ticks,
+        "settings": {"kpa": {"tolerance": 0.0, "maxScaleUpRate": 1000.0}}})
+}
+
+#[test]
+fn a_prefill_at_its_maximum_holds_decode_to_what_matches_it() {
+    let targets = json!({"prefill": {"replicas": 3, "external": {"queue": 60}}, "decode": {"replicas": 2, "external": {"queue": 80}}});
+    let lines = run(&pair(&json!([{"at": 10, "targets": targets}]))).unwrap().lines;
+    let lines: Vec<Value> = lines.into_iter().map(|line| serde_json::to_value(line).unwrap()).collect();
+    let decode = lines.iter().find(|line| line["autoscaler"] == "decode").unwrap();
+    assert_eq!(
+        decode["trail"].as_array().unwrap().last().unwrap(),
+        &json!({"stage": "coordination", "rule": "partner-limited", "before": 8, "after": 4,
+            "detail": "prefill of ml/chat has 3 of the 6 it wants"})
+    );
+    assert_eq!((&decode["desired"], &decode["recommendation"]), (&json!(4), &json!(8)));
+    let prefill = lines.iter().find(|line| line["autoscaler"] == "prefill").unwrap();
+    assert_eq!(prefill["desired"], 3, "and is not held itself");
+}
+
+#[test]
+fn a_side_that_a_tick_leaves_out_says_what_it_said_last_for_two_minutes() {
+    let prefill = json!({"prefill": {"replicas": 3, "external": {"queue": 60}}});
+    let decode = json!({"decode": {"replicas": 2, "external": {"queue": 80}}});
+    for (at, desired) in [(12, 4), (130, 4), (131, 8)] {
+        let ticks = json!([{"at": 10, "targets": prefill}, {"at": at, "targets": decode}]);
+        assert_eq!(run(&pair(&ticks)).unwrap().lines[1].desired, desired, "at {at}");
+    }
+}

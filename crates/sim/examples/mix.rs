@@ -1,5 +1,5 @@
 //! Two GPU types for chats and documents: what the plan for both comes to, beside each type alone and beside AIBrix's procedure on
-//! the same inputs: `cargo run --release -p simulator --example mix [HOURS]`. Generated load, no file is read.
+//! the same inputs: `cargo run --release -p simulator --example mix [HOURS [LOAD]]`. Generated load, no file is read.
 //!
 //! AIBrix's procedure: the cheapest division of the load in hundredths of a replica, each type's sum then rounded up on its own
 //! (aibrix `python/aibrix/aibrix/gpu_optimizer`), which its autoscaler averages over three minutes and rounds up.
@@ -25,6 +25,8 @@ const TYPES: [(&str, f64); 2] = [("l4-8b", 0.8), ("a100-8b", 3.67)];
 const SLO: Slo = Slo { ttft: 3.0, tpot: 0.15 };
 const STARTUP: f64 = 90.0;
 const TICK: f64 = 5.0;
+/// Longest prompt that a router by size sends to the small type while the large one serves.
+const CHAT: u32 = 2000;
 /// Loads: chats and documents.
 const LOADS: [(&str, &str, &str); 3] = [
     (
@@ -41,13 +43,22 @@ fn main() {
     println!(
         "| load | plan | cost | GPU-hours l4 | GPU-hours a100 | kept | reversals/h |\n|---|---|---|---|---|---|---|"
     );
-    for (name, chats, documents) in LOADS {
+    let only = std::env::args().nth(2);
+    for (name, chats, documents) in
+        LOADS.into_iter().filter(|(name, ..)| only.as_deref().is_none_or(|only| only == *name))
+    {
         let arrivals = arrivals(chats, documents, hours * 3600.0);
-        for (what, kinds) in [("l4 alone", &TYPES[..1]), ("a100 alone", &TYPES[1..]), ("both together", &TYPES[..])] {
-            let setup = setup(kinds, &arrivals, hours * 3600.0);
-            row(name, what, kinds, &run_fleet(&setup, &arrivals, &[], &mut planned(kinds), &mut []).unwrap());
+        let kinds = [
+            ("l4 alone", &TYPES[..1], false),
+            ("a100 alone", &TYPES[1..], false),
+            ("both together", &TYPES[..], false),
+            ("both, routed by size", &TYPES[..], true),
+        ];
+        for (what, kinds, by_size) in kinds {
+            let setup = setup(kinds, &arrivals, hours * 3600.0, by_size);
+            row(name, what, kinds, &run_fleet(&setup, &arrivals, &[], &mut planned(kinds, by_size), &mut []).unwrap());
         }
-        let setup = setup(&TYPES, &arrivals, hours * 3600.0);
+        let setup = setup(&TYPES, &arrivals, hours * 3600.0, false);
         let outcome = run_fleet(&setup, &arrivals, &[], &mut Hundredths::new(&TYPES), &mut []).unwrap();
         row(name, "AIBrix's procedure", &TYPES, &outcome);
     }
@@ -75,7 +86,7 @@ fn arrivals(chats: &str, documents: &str, length: f64) -> Vec<Arrival> {
     all
 }
 
-fn setup(kinds: &[(&str, f64)], arrivals: &[Arrival], length: f64) -> Setup {
+fn setup(kinds: &[(&str, f64)], arrivals: &[Arrival], length: f64, by_size: bool) -> Setup {
     let mean = mix(arrivals, false);
     let group = |(name, price): &(&str, f64)| {
         let engine = EngineSpec::builtin(name).unwrap();
@@ -86,6 +97,7 @@ fn setup(kinds: &[(&str, f64)], arrivals: &[Arrival], length: f64) -> Setup {
             min: u32::from(kinds.len() == 1),
             initial: 1,
             weight,
+            longest: if by_size && *name == TYPES[0].0 { CHAT } else { u32::MAX },
             price: *price,
             ..Group::new(engine, STARTUP)
         }
@@ -98,7 +110,7 @@ fn setup(kinds: &[(&str, f64)], arrivals: &[Arrival], length: f64) -> Setup {
 }
 
 /// The product with a plan for all types.
-fn planned(kinds: &[(&str, f64)]) -> Products {
+fn planned(kinds: &[(&str, f64)], by_size: bool) -> Products {
     let object = |(name, _): &(&str, f64)| -> PodAutoscaler {
         serde_json::from_value(json!({
             "apiVersion": "autoscaling.aibrix.ai/v1alpha1", "kind": "PodAutoscaler", "metadata": {"name": name},
@@ -106,6 +118,7 @@ fn planned(kinds: &[(&str, f64)]) -> Products {
                 "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
                 "metricsSources": [{"metricSourceType": "pod", "protocolType": "http", "port": "8000", "path": "/metrics",
                     "targetMetric": "kv_cache_usage_perc", "targetValue": "0.9"}],
+                "routesBySize": by_size,
                 "slo": {"objectives": [{"metric": "ttft", "seconds": SLO.ttft}, {"metric": "tpot", "seconds": SLO.tpot}]}},
         }))
         .unwrap()

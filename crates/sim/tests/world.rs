@@ -312,3 +312,28 @@ fn without_any_metrics_ours_hold_what_runs() {
         assert!(timeline.points.iter().all(|point| point.wanted == 4), "{}", named.name);
     }
 }
+
+#[test]
+fn a_router_by_size_sends_long_prompts_where_they_are_meant_to_go_while_that_serves() {
+    let long = load("poisson:rate=1,input=6000,output=60,cv=0");
+    let mut arrivals = load("poisson:rate=2,input=400,output=60,cv=0");
+    arrivals.extend(&long);
+    arrivals.sort_by(|a, b| a.at.total_cmp(&b.at));
+    let mut setup = setup(600.0);
+    (setup.group.initial, setup.group.min, setup.group.longest) = (3, 0, 2000);
+    let other = Group { initial: 3, min: 0, ..Group::new(EngineSpec::builtin("a100-8b").unwrap(), 60.0) };
+    setup.others = vec![other];
+    let computed = |large: u32| {
+        let mut setup = setup.clone();
+        setup.others[0].initial = large;
+        let mut counts = [0.0; 2];
+        let mut policies = Constant(vec![3, large], &mut counts);
+        let outcome = run_fleet(&setup, &arrivals, &[], &mut policies, &mut []).unwrap();
+        assert_eq!(outcome.fates.unfinished, 0);
+        counts
+    };
+    let short = (arrivals.len() - long.len()) as f64 * 400.0;
+    let both = computed(3);
+    assert!(both[0] > 0.0 && both[0] <= short, "the small type computes short prompts alone: {both:?} of {short}");
+    assert!(computed(0)[0] > short, "where nothing else serves, it serves all");
+}

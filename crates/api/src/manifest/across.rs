@@ -1,8 +1,9 @@
-//! Rules across the autoscalers of a file, and of several: names are unique, and no two share a target.
+//! Rules across the autoscalers of a file, and of several: names are unique, no two share a target, and who serves together has
+//! somebody to serve with.
 
 use super::load::Placed;
 use super::{Finding, Manifest, Origin};
-use crate::diagnostics::Diagnostic;
+use crate::diagnostics::{Diagnostic, quote};
 use crate::v1alpha1::PodAutoscaler;
 use std::collections::BTreeMap;
 
@@ -70,7 +71,32 @@ pub(super) fn within(manifest: &Manifest) -> Vec<Across> {
             }
         }
     }
+    alone(manifest, &mut found);
     found
+}
+
+/// Roles without a counterpart in the file; it may be in another one, so nothing is wrong yet.
+fn alone(manifest: &Manifest, found: &mut Vec<Across>) {
+    let coordinated = || {
+        let objects = manifest.autoscalers.iter().zip(&manifest.origins.autoscalers);
+        objects.filter_map(|(object, origin)| Some((object, origin, object.spec.coordination.as_ref()?)))
+    };
+    for (object, origin, own) in coordinated() {
+        let partner = |other: &PodAutoscaler| {
+            let theirs = other.spec.coordination.as_ref();
+            namespace(other) == namespace(object)
+                && theirs.is_some_and(|theirs| theirs.group == own.group && theirs.role != own.role)
+        };
+        if !own.group.is_empty() && !coordinated().any(|(other, ..)| partner(other)) {
+            let path = "spec.coordination";
+            let message = format!(
+                "no other role of group {} is in this file; it takes effect beside one in namespace {:?}",
+                quote(&own.group),
+                namespace(object)
+            );
+            found.push((origin.document, (origin.lines.at(path), Diagnostic::note(path, message))));
+        }
+    }
 }
 
 /// Between files that are checked together: warnings, since the files may be variants of which one is applied. Each is

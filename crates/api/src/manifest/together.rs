@@ -74,6 +74,10 @@ fn autoscaler(object: &PodAutoscaler, origin: &Origin, manifest: &Manifest, foun
         return;
     };
     let settings = DeploymentSettings::of(deployment);
+    if object.spec.routes_by_size == Some(true) {
+        let message = "has no effect in the local world, where each group is planned alone";
+        say(origin, Diagnostic::warning("spec.routesBySize", message), found);
+    }
     for (index, source) in object.spec.sources().iter().enumerate() {
         let path = format!("spec.metricsSources[{index}]");
         for diagnostic in [unread(source, &path), port(source, &path, &settings)].into_iter().flatten() {

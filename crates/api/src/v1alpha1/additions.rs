@@ -63,6 +63,38 @@ pub enum ObjectiveMetric {
     E2e,
 }
 
+/// A target's part in a model that several targets serve together.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Coordination {
+    /// The same name for all PodAutoscalers of the namespace that serve together.
+    #[schemars(length(min = 1, max = 253))]
+    pub group: String,
+    /// What this target does.
+    pub role: CoordinationRole,
+}
+
+/// What a target of disaggregated serving does.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CoordinationRole {
+    /// Reads prompts.
+    Prefill,
+    /// Writes answers.
+    Decode,
+}
+
+impl CoordinationRole {
+    /// Its name in manifests.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Prefill => "prefill",
+            Self::Decode => "decode",
+        }
+    }
+}
+
 /// How load is foreseen.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -71,7 +103,7 @@ pub struct Forecast {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 86400))]
     pub horizon_seconds: Option<i32>,
-    /// The quantile of the forecast to provide for, between 0 and 1; 0.9 where absent.
+    /// Without effect: plans provide for the whole distribution of what load may become, by slo.attainment. Between 0 and 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantile: Option<f64>,
     /// Seconds of the season, 86400 for a daily one; found from history where absent.

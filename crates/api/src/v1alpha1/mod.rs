@@ -13,7 +13,8 @@ mod source;
 mod status;
 
 pub use additions::{
-    ConfigMapRef, Fallback, Forecast, ForecastEvent, GpuProfile, Mode, Objective, ObjectiveMetric, Slo,
+    ConfigMapRef, Coordination, CoordinationRole, Fallback, Forecast, ForecastEvent, GpuProfile, Mode, Objective,
+    ObjectiveMetric, Slo,
 };
 pub use behavior::{Behavior, Policy, PolicyType, ScalingRules, SelectPolicy};
 pub use schedule::Schedule;
@@ -114,6 +115,13 @@ pub struct PodAutoscalerSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32))]
     pub profiles: Option<Vec<GpuProfile>>,
+    /// Whether the router in front of the model sends requests to targets by their size; read by Optimizer and Hybrid. Absent or
+    /// false gives every target the same mixture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routes_by_size: Option<bool>,
+    /// The role of this target among those that serve one model together, whose growth is matched. Not with HPA.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coordination: Option<Coordination>,
 }
 
 /// A part of the target.

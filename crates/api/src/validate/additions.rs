@@ -1,9 +1,9 @@
-//! Fallback, activation, service levels, forecast and profiles: the optional parts that AIBrix does not have.
+//! Fallback, activation, service levels, forecast, profiles and coordination: the optional parts that AIBrix does not have.
 
 use super::bounds::effective_min;
 use crate::diagnostics::{Diagnostic, quote};
 use crate::quantity;
-use crate::v1alpha1::{Forecast, GpuProfile, PodAutoscalerSpec, Slo};
+use crate::v1alpha1::{Forecast, GpuProfile, Mode, PodAutoscalerSpec, ScalingStrategy, Slo};
 use std::collections::BTreeSet;
 
 /// Longest time until a fallback, in seconds: a day.
@@ -19,11 +19,32 @@ pub(super) fn additions(spec: &PodAutoscalerSpec, found: &mut Vec<Diagnostic>) {
         forecast(of, found);
     }
     profiles(spec.profiles.as_deref().unwrap_or_default(), found);
-    let parts =
-        [("slo", spec.slo.is_some()), ("forecast", spec.forecast.is_some()), ("profiles", spec.profiles.is_some())];
+    coordination(spec, found);
+    let parts = [
+        ("slo", spec.slo.is_some()),
+        ("forecast", spec.forecast.is_some()),
+        ("profiles", spec.profiles.is_some()),
+        ("routesBySize", spec.routes_by_size.is_some()),
+    ];
     for (field, _) in parts.iter().filter(|(_, set)| *set && !spec.scaling_strategy.plans()) {
         let message = format!("has no effect with scalingStrategy {}", spec.scaling_strategy.as_str());
         found.push(Diagnostic::warning(format!("spec.{field}"), message).allowed("Optimizer, Hybrid"));
+    }
+}
+
+fn coordination(spec: &PodAutoscalerSpec, found: &mut Vec<Diagnostic>) {
+    let Some(coordination) = &spec.coordination else { return };
+    if coordination.group.is_empty() {
+        found.push(
+            Diagnostic::error("spec.coordination.group", "must not be empty").allowed("a name of 1 to 253 characters"),
+        );
+    }
+    if spec.scaling_strategy == ScalingStrategy::Hpa {
+        let message = "has no effect with scalingStrategy HPA, whose targets are scaled by an object of their own";
+        found.push(Diagnostic::warning("spec.coordination", message).allowed("KPA, APA, Optimizer, Hybrid"));
+    } else if spec.mode == Some(Mode::Recommend) {
+        let message = "with mode Recommend nobody acts on it, so it limits no other role";
+        found.push(Diagnostic::note("spec.coordination", message));
     }
 }
 
@@ -72,6 +93,10 @@ fn forecast(forecast: &Forecast, found: &mut Vec<Diagnostic>) {
     if let Some(quantile) = forecast.quantile.filter(|quantile| *quantile <= 0.0 || *quantile >= 1.0) {
         let message = format!("{quantile} is not a quantile");
         found.push(Diagnostic::error("spec.forecast.quantile", message).allowed("between 0 and 1, neither included"));
+    } else if forecast.quantile.is_some() {
+        let message = "has no effect: a plan provides for all that load may become, so that no more miss than \
+            slo.attainment leaves free; set slo.attainment instead";
+        found.push(Diagnostic::warning("spec.forecast.quantile", message));
     }
     for (field, value, least, most) in [
         ("horizonSeconds", forecast.horizon_seconds, 1, 86_400),

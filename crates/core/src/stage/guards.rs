@@ -1,40 +1,64 @@
 //! The guards around a recommendation: replicas on their way, leaving and reaching zero, switches, and bounds.
 
-use crate::observe::{Pod, TargetObservation, count};
+use crate::observe::{Phase, Pod, TargetObservation, count};
 use crate::schedule::Effective;
 use crate::spec::{Pause, Spec};
 use crate::time::{Span, Timestamp};
 use crate::trail::{Rule, Stage, Trail};
 
+/// How far a target's replicas have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Starting {
+    /// Those that serve.
+    pub(crate) ready: u32,
+    /// Those that are on their way.
+    pub(crate) coming: u32,
+    /// Those that have been starting, or not even been created, beyond the deadline.
+    pub(crate) stuck: u32,
+    /// Those of the stuck that run nowhere, and so hold nothing: pending, or never created.
+    pub(crate) unplaced: u32,
+}
+
+impl Starting {
+    /// `short_since` is since when there are fewer pods than are wanted. Where nobody looks at pods, all serve.
+    pub(crate) fn of(deadline: Span, now: Timestamp, short_since: Option<Timestamp>, seen: &TargetObservation) -> Self {
+        let late = |since: Timestamp| since + deadline < now;
+        let starting: Vec<&Pod> = seen.pods.iter().flatten().filter(|pod| pod.starting()).collect();
+        let stuck = |pod: &&&Pod| pod.started_at.is_some_and(late);
+        let held = count(starting.iter().filter(stuck));
+        let pending = count(starting.iter().filter(stuck).filter(|pod| pod.phase == Phase::Pending));
+        // Wanted replicas that no pod stands for yet are about to be created; where there is no room, they never are.
+        let (created, never) = if short_since.is_some_and(late) { (0, uncreated(seen)) } else { (uncreated(seen), 0) };
+        Self {
+            ready: seen.ready(),
+            coming: (count(starting.iter()) - held).saturating_add(created),
+            stuck: held.saturating_add(never),
+            unplaced: pending.saturating_add(never),
+        }
+    }
+}
+
 /// While replicas are starting they count as capacity on its way: a recommendation above the ready count neither adds
 /// to them nor takes them away.
 /// What has been starting, or not even been created, for longer than `deadline` no longer counts: it may never come, and
-/// would hold the count for ever. `short_since` is since when there are fewer pods than are wanted.
+/// would hold the count for ever.
 pub(crate) fn pending(
     deadline: Span,
-    now: Timestamp,
-    short_since: Option<Timestamp>,
+    starting: &Starting,
     seen: &TargetObservation,
     wanted: u32,
     trail: &mut Trail,
 ) -> u32 {
-    let Some(pods) = &seen.pods else { return wanted };
-    let starting: Vec<&Pod> = pods.iter().filter(|pod| pod.starting()).collect();
-    let late = |since: Timestamp| since + deadline < now;
-    let stuck = count(starting.iter().filter(|pod| pod.started_at.is_some_and(late)));
-    // Wanted replicas that no pod stands for yet are about to be created; where there is no room, they never are.
-    let (coming, never) = if short_since.is_some_and(late) { (0, uncreated(seen)) } else { (uncreated(seen), 0) };
-    let on_their_way = (count(starting.iter()) - stuck).saturating_add(coming);
-    let stuck = stuck.saturating_add(never);
+    let Starting { ready, coming, stuck, .. } = *starting;
     if stuck > 0 {
         let detail = format!("{stuck} replicas have been starting for more than {} s", deadline.as_secs());
         trail.push(Stage::PendingGuard, Rule::StuckReplica, wanted, wanted, detail);
     }
-    if on_their_way == 0 || wanted <= seen.ready() {
+    if coming == 0 || wanted <= ready {
         return wanted;
     }
     trail.change(Stage::PendingGuard, Rule::ReplicasStarting, wanted, wanted.max(seen.replicas), || {
-        format!("{on_their_way} replicas are on their way")
+        format!("{coming} replicas are on their way")
     })
 }
 

@@ -44,6 +44,7 @@ pub(crate) fn spec(strategy: Strategy, sources: Vec<Source>) -> Spec {
         pause: Pause::default(),
         zero_grace: Span::ZERO,
         pending_deadline: Span::secs(600),
+        coordination: None,
     }
 }
 

@@ -285,6 +285,16 @@ impl Cluster {
         self.until(&format!("{name} is decided on"), await_condition(self.autoscalers(), name, is)).await;
     }
 
+    /// Waits until the last decision has a reason with this in it.
+    pub(crate) async fn because(&self, name: &str, part: &str) {
+        let wanted = part.to_owned();
+        let is = move |object: Option<&PodAutoscaler>| {
+            let decision = object.and_then(|object| object.status.as_ref()?.last_decision.as_ref());
+            decision.is_some_and(|decision| decision.reason.contains(&wanted))
+        };
+        self.until(&format!("{name}: {part}"), await_condition(self.autoscalers(), name, is)).await;
+    }
+
     /// Waits for an event about a `PodAutoscaler`.
     pub(crate) async fn event(&self, name: &str, reason: &str) -> String {
         let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);

@@ -47,6 +47,7 @@ impl Keda {
             pause: Pause::default(),
             zero_grace: Span::ZERO,
             pending_deadline: Span::secs(1800),
+            coordination: None,
         };
         Self { fleet: Fleet::new(vec![spec], Vec::new()) }
     }

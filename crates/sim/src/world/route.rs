@@ -13,19 +13,28 @@ impl World<'_> {
         let now = Time::from_nanos(at);
         self.book.arrives(id);
         let model = self.book.model(id);
-        if let Some(index) = self.route(model, now) {
+        if let Some(index) = self.route(id, now) {
             self.give(index, id, now);
         } else {
             self.held[model].push_back(id);
         }
     }
 
-    /// The replica for the next request of a model.
-    pub(super) fn route(&mut self, model: usize, now: Time) -> Option<usize> {
+    /// The replica for a request: of those that are meant for its size, where there are any.
+    pub(super) fn route(&mut self, id: usize, now: Time) -> Option<usize> {
+        let (model, prompt) = (self.book.model(id), self.arrivals[id].input_tokens);
+        let meant = self.groups.iter().any(|one| one.group.longest < prompt);
+        let first = if meant { self.least_loaded(model, prompt, now) } else { None };
+        first.or_else(|| self.least_loaded(model, 0, now))
+    }
+
+    /// Of the replicas of a model that are meant for prompts of this length.
+    fn least_loaded(&mut self, model: usize, prompt: u32, now: Time) -> Option<usize> {
         let count = self.replicas.len();
         let serves = |world: &Self, at: usize| {
             let replica = &world.replicas[at];
-            replica.stage == Stage::Ready && world.groups[replica.group].group.model == model
+            let group = world.groups[replica.group].group;
+            replica.stage == Stage::Ready && group.model == model && group.longest >= prompt
         };
         if self.setup.router == Router::Random {
             let ready: Vec<usize> = (0..count).filter(|at| serves(self, *at)).collect();
@@ -93,7 +102,7 @@ impl World<'_> {
     /// Gives what is held of a model to replicas that serve.
     pub(super) fn release(&mut self, model: usize, now: Time) {
         for id in std::mem::take(&mut self.held[model]) {
-            match self.route(model, now) {
+            match self.route(id, now) {
                 Some(index) => self.give(index, id, now),
                 None => self.held[model].push_back(id),
             }

@@ -67,6 +67,9 @@ pub struct Group {
     pub model: usize,
     /// What a replica is taken to carry beside those of other groups of its model: the least loaded by this measure is next.
     pub weight: f64,
+    /// Longest prompt, in tokens, that the router sends here while another group of its model is ready to take it; a router that does
+    /// not look at sizes knows no such limit.
+    pub longest: u32,
     /// What an hour of a GPU costs.
     pub price: f64,
 }
@@ -111,6 +114,7 @@ impl Group {
             initial: 1,
             model: 0,
             weight: 1.0,
+            longest: u32::MAX,
             price: 1.0,
         }
     }
