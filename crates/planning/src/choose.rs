@@ -26,11 +26,17 @@ impl Expectation<'_> {
 
     /// The fewest replicas, from 1 to `most`, at which no more than `allowed` is expected to miss; `most` where none are enough.
     pub(crate) fn fewest(&self, risk: &Risk, allowed: f64, most: u32) -> u32 {
-        let (mut low, mut high) = (0, most.max(1));
-        while high - low > 1 {
-            let middle = u32::midpoint(low, high);
-            if self.misses(risk, middle) <= allowed { high = middle } else { low = middle }
-        }
-        high
+        fewest(&|count| self.misses(risk, count), allowed, most)
     }
+}
+
+/// The fewest replicas, from 1 to `most`, at which `misses` is no more than `allowed`; `most` where none are enough. Misses must not
+/// rise with the count.
+pub(crate) fn fewest(misses: &dyn Fn(u32) -> f64, allowed: f64, most: u32) -> u32 {
+    let (mut low, mut high) = (0, most.max(1));
+    while high - low > 1 {
+        let middle = u32::midpoint(low, high);
+        if misses(middle) <= allowed { high = middle } else { low = middle }
+    }
+    high
 }

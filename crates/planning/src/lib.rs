@@ -2,12 +2,14 @@
 //!
 //! A [`Planning`] is one model's. A world shows it what it sees ([`Planning::observe`]) and asks for a plan ([`Planning::plan`]),
 //! which enters the core as a dated input. The rule is one: **the fewest replicas at which the expected share of requests that miss
-//! the SLO is what the SLO leaves free.** Three things go into that expectation, and each is learnt:
+//! the SLO is what the SLO leaves free.** Four things go into that expectation, and each is learnt:
 //!
 //! - the *outlook* ([`outlook`]): how the load a start-up from now has related to the load's level, as a distribution and not as a
-//!   mean; of several levels the one whose distribution is cheapest to provide for;
+//!   mean; of several levels, those whose distributions are cheap to provide for;
 //! - the *risk* ([`risk`]): the share of requests that miss at a load per replica, from an engine model that is run in virtual time
 //!   on the sizes that were seen, or from a profile;
+//! - the *replay*: what really arrived, in virtual time under several rules at once; the more it has seen, the less the formula of
+//!   outlook and risk is asked;
 //! - the *trust* ([`trust`]): how many more requests missed than the risk had said, and how much of what the SLO leaves free has
 //!   been used up.
 //!
@@ -16,10 +18,13 @@
 
 mod choose;
 mod fleet;
+mod guards;
+mod kinds;
 mod mix;
 pub mod outlook;
 mod plan;
 mod planning;
+mod replay;
 pub mod risk;
 mod seen;
 mod settings;

@@ -25,12 +25,17 @@ impl Flow {
     }
 }
 
-/// Lengths of the levels, seconds: two minutes follow a drift, four hours see bursts as what they are.
-pub const LEVELS: [f64; 4] = [120.0, 600.0, 3600.0, 14_400.0];
-/// The levels and the forecast.
-pub const KINDS: usize = LEVELS.len() + 1;
+/// Lengths of the levels, seconds: two minutes follow a drift, four hours see bursts as what they are, a day is nearly a constant.
+pub const LEVELS: [f64; 5] = [120.0, 600.0, 3600.0, 14_400.0, 86_400.0];
+/// The forecast comes after the levels.
+pub(crate) const FORECAST: usize = LEVELS.len();
+/// The level that also goes with the root of itself, the other root being the day's: how much stands by for bursts grows with the root of
+/// the load and not with it, where bursts are of single users (the square-root staffing of Halfin and Whitt 1981).
+const ROOTS: [usize; 1] = [1];
+/// Levels, the forecast and the root.
+pub const KINDS: usize = LEVELS.len() + 1 + ROOTS.len();
 /// What a level is called.
-pub const NAMES: [&str; KINDS] = ["2 min", "10 min", "1 h", "4 h", "forecast"];
+pub const NAMES: [&str; KINDS] = ["2 min", "10 min", "1 h", "4 h", "a day", "forecast", "10 min's root"];
 /// The load of now: about as long as a request takes, so that the work of an answer is where it is done, seconds.
 const NOW: f64 = 15.0;
 /// Ratios are counted in steps of a tenth (60 from e^-3 to e^3).
@@ -40,8 +45,8 @@ const RANGE: f64 = 3.0;
 const HALF_LIFE: f64 = 43_200.0;
 /// Before anything is counted: ratios around 1 with this spread of their logarithm, which weigh so many counts.
 const PRIOR: (f64, f64) = (0.35, 10.0);
-/// The beginning is not learnt from: the levels are still being found, seconds.
-const SETTLED: f64 = 60.0;
+/// The beginning is not learnt from: load rises from nothing as it never does again, seconds.
+const SETTLED: f64 = 300.0;
 /// Most looks between now and a horizon ago.
 const PENDING: usize = 4000;
 
@@ -89,9 +94,8 @@ impl Outlook {
             }
             self.pending.pop_front();
             let kept = 0.5_f64.powf(passed / HALF_LIFE);
-            let foreseen = foreseen.map(|rate| self.scaled(rate));
-            for (kind, counts) in self.counts.iter_mut().enumerate() {
-                let level = levels.get(kind).copied().or(foreseen);
+            let all: [Option<Flow>; KINDS] = std::array::from_fn(|kind| self.of(&levels, kind, foreseen));
+            for (level, counts) in all.into_iter().zip(&mut self.counts) {
                 let Some(level) = level.map(work).filter(|level| *level > 0.0) else { continue };
                 for count in counts.iter_mut() {
                     *count *= kept;
@@ -124,7 +128,22 @@ impl Outlook {
     /// A level; none where there is no forecast.
     #[must_use]
     pub fn level(&self, kind: usize, forecast: Option<f64>) -> Option<Flow> {
-        self.levels.get(kind).copied().or_else(|| forecast.map(|rate| self.scaled(rate)))
+        self.of(&self.levels, kind, forecast)
+    }
+
+    fn of(&self, levels: &[Flow; LEVELS.len()], kind: usize, forecast: Option<f64>) -> Option<Flow> {
+        if let Some(level) = levels.get(kind) {
+            return Some(*level);
+        }
+        let Some(at) = kind.checked_sub(FORECAST + 1) else { return forecast.map(|rate| self.scaled(rate)) };
+        let (level, day) = (levels[*ROOTS.get(at)?], levels[LEVELS.len() - 1]);
+        let root = |level: f64, day: f64| (level * day).max(0.0).sqrt();
+        Some(Flow { input: root(level.input, day.input), requests: root(level.requests, day.requests) })
+    }
+
+    /// Whether the levels have been found.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.began.is_some_and(|began| self.last - began >= SETTLED)
     }
 
     /// Whether a kind has been back-tested at all.

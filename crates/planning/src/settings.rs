@@ -67,11 +67,13 @@ pub struct Parts {
     pub calibration: bool,
     /// What waits, and will have to be served besides.
     pub backlog: bool,
+    /// What would have become, under several rules, of the requests that came; it needs the distribution.
+    pub replay: bool,
 }
 
 impl Default for Parts {
     fn default() -> Self {
-        Self { forecast: true, quantile: true, consolidation: true, calibration: true, backlog: true }
+        Self { forecast: true, quantile: true, consolidation: true, calibration: true, backlog: true, replay: true }
     }
 }
 

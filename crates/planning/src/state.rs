@@ -1,13 +1,18 @@
 //! The memory, to be saved and taken up again.
 
 use crate::outlook::Outlook;
+use crate::planning::{Planning, forecasts};
+use crate::replay::{Counted, Replay};
+use crate::settings::Target;
 use crate::sizes::Sizes;
 use crate::startup::Startups;
 use crate::trust::Trust;
+use forecast::Forecaster;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Version of the form.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What a planning knows, without its settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +26,9 @@ pub struct State {
     pub(crate) sizes: Sizes,
     pub(crate) startups: Vec<Startups>,
     pub(crate) forecaster: forecast::State,
+    pub(crate) replay: Counted,
+    /// What is held, by target's name.
+    pub(crate) held: BTreeMap<String, u32>,
 }
 
 impl State {
@@ -33,6 +41,57 @@ impl State {
         };
         self.startups = now.iter().map(|name| known(name).unwrap_or_default()).collect();
         self
+    }
+}
+
+impl Planning {
+    /// What to save.
+    pub fn state(&self) -> State {
+        State {
+            version: VERSION,
+            at: self.last.unwrap_or(0.0),
+            outlook: self.outlook.clone(),
+            trust: self.trust.clone(),
+            sizes: self.sizes.clone(),
+            startups: self.startups.clone(),
+            forecaster: self.forecaster.state(),
+            replay: self.replay.as_ref().map(Replay::counted).or_else(|| self.counted.clone()).unwrap_or_default(),
+            held: self.asked_for(),
+        }
+    }
+
+    /// The most that plans of late asked for.
+    fn asked_for(&self) -> BTreeMap<String, u32> {
+        let targets = self.settings.targets.iter().enumerate();
+        let most = |at: usize| self.recent.iter().filter_map(|(_, counts)| counts.get(at)).max().copied();
+        targets.filter_map(|(at, target)| Some((target.name.clone(), most(at)?))).collect()
+    }
+
+    /// Takes up a saved memory after a break. What cannot be is not taken, and nothing changes then.
+    pub fn restore(&mut self, state: State, now: f64) -> Result<(), RestoreError> {
+        if state.version != VERSION {
+            return Err(RestoreError::Version(state.version));
+        }
+        let sound =
+            state.at.is_finite() && state.outlook.is_sound() && state.trust.is_sound() && state.sizes.is_sound();
+        let sound = sound && state.startups.iter().all(Startups::is_sound) && state.replay.is_sound();
+        if !sound || state.startups.len() != self.startups.len() {
+            return Err(RestoreError::Unsound);
+        }
+        let forecaster =
+            Forecaster::restore(forecasts(&self.settings), state.forecaster).map_err(|_| RestoreError::Unsound)?;
+        self.forecaster = forecaster;
+        (self.outlook, self.trust, self.sizes, self.startups) =
+            (state.outlook, state.trust, state.sizes, state.startups);
+        self.outlook.resume(now);
+        self.trust.resume();
+        (self.made, self.last, self.fed) = (None, None, None);
+        self.replay = None;
+        self.counted = Some(state.replay);
+        // What was asked for before the break is held on: a restart takes nothing away.
+        let held = |target: &Target| state.held.get(&target.name).copied().unwrap_or(0);
+        self.recent = [(now, self.settings.targets.iter().map(held).collect())].into();
+        Ok(())
     }
 }
 

@@ -16,8 +16,6 @@ pub struct Trust {
     /// Requests that the plan answers for, and those of them that missed.
     ended: f64,
     lost: f64,
-    /// The allowance's slow part, as a logarithm.
-    slow: f64,
     moments: VecDeque<Moment>,
 }
 
@@ -49,16 +47,13 @@ const SCALE_PRIOR: f64 = 30.0;
 const ALLOWANCE_PRIOR: f64 = 1500.0;
 /// Misses grow with some power of the load between 1.5 and 2 below the knee, so that the load errs by this root of the ratio.
 const ROOT: f64 = 0.6;
-/// How strongly the allowance answers.
-const GAIN: f64 = 1.5;
-/// And slowly, so that no error stays: in so many requests without a miss it grows e times. A burst that makes five hundred of them
-/// late moves it as much.
-const SLOW: f64 = 60_000.0;
+/// How strongly the allowance answers: gently, since a constant one is the cheapest, and misses come in bursts.
+const GAIN: f64 = 0.5;
 /// Limits of both.
 const SCALE: (f64, f64) = (0.5, 3.0);
-const ALLOWANCE: (f64, f64) = (0.1, 1.2);
+const ALLOWANCE: (f64, f64) = (0.1, 1.5);
 /// Part of what the SLO leaves free that is aimed at: a burst that has not come yet needs the rest.
-const AIM: f64 = 0.75;
+const AIM: f64 = 0.9;
 
 impl Trust {
     /// Remembers how things stand, for the requests that arrive now and end later.
@@ -71,14 +66,15 @@ impl Trust {
         }
     }
 
-    /// Takes what became of requests that arrived at a time, where the SLO leaves the share `free` free.
-    pub(crate) fn ended(&mut self, arrived: f64, ended: f64, kept: f64, free: f64) {
+    /// Takes what became of requests that arrived at a time.
+    pub(crate) fn ended(&mut self, arrived: f64, ended: f64, kept: f64) {
         if !(ended.is_finite() && kept.is_finite() && ended > 0.0 && kept >= 0.0) {
             return;
         }
         let missed = (ended - kept).max(0.0);
         let at = self.moments.partition_point(|moment| moment.at <= arrived);
-        let Some(moment) = self.moments.get(at) else { return };
+        // What came after the last look stands as things stood then.
+        let Some(moment) = self.moments.get(at).or(self.moments.back()) else { return };
         // Of all its time: what becomes crowded after it came in makes it late, too.
         if self.moments.range(at..).all(|moment| moment.worst < TOLD) {
             let keep = (1.0 - ended / SCALE_MEMORY).max(0.0);
@@ -89,8 +85,6 @@ impl Trust {
             let keep = (1.0 - ended / ALLOWANCE_MEMORY).max(0.0);
             self.ended = self.ended * keep + ended;
             self.lost = self.lost * keep + missed;
-            let error = (ended - missed / (AIM * free).max(1e-6)) / SLOW;
-            self.slow = (self.slow + error).clamp(ALLOWANCE.0.ln(), ALLOWANCE.1.ln());
         }
     }
 
@@ -104,7 +98,7 @@ impl Trust {
     #[must_use]
     pub fn allowed(&self, free: f64) -> f64 {
         let had = (self.lost + AIM * free * ALLOWANCE_PRIOR) / (self.ended + ALLOWANCE_PRIOR);
-        free * ((AIM * free / had.max(1e-9)).powf(GAIN) * self.slow.exp()).clamp(ALLOWANCE.0, ALLOWANCE.1)
+        free * (AIM * free / had.max(1e-9)).powf(GAIN).clamp(ALLOWANCE.0, ALLOWANCE.1)
     }
 
     /// The share that kept the SLO, of what the plan answers for; none before any ended.
@@ -116,9 +110,7 @@ impl Trust {
     /// Whether a loaded form is one that was saved.
     pub(crate) fn is_sound(&self) -> bool {
         let sound = |value: f64| value.is_finite() && value >= 0.0;
-        [self.missed, self.said, self.ended, self.lost].into_iter().all(sound)
-            && self.slow.is_finite()
-            && self.moments.len() <= MOMENTS
+        [self.missed, self.said, self.ended, self.lost].into_iter().all(sound) && self.moments.len() <= MOMENTS
     }
 
     /// After a break nobody knows how things stood.

@@ -44,6 +44,19 @@ fn the_first_look_after_a_gap_weighs_no_more_than_another() {
 }
 
 #[test]
+fn a_restart_takes_nothing_away() {
+    let mut world = World::new(settings());
+    let before = world.steady(Some(20.0), HOUR).unwrap();
+    let saved = serde_json::to_string(&world.planning.state()).unwrap();
+    let mut again = World::new(settings());
+    (again.now, again.counts) = (world.now + 30.0, world.counts.clone());
+    again.planning.restore(serde_json::from_str(&saved).unwrap(), again.now).unwrap();
+    // Nothing arrives for a while: what was asked for before the break stays for as long as it would have.
+    let after = again.steady(Some(0.0), 300.0).unwrap();
+    assert_eq!(total(&after), total(&before));
+}
+
+#[test]
 fn zero_load_shrinks_to_the_minimum() {
     for min in [0, 1, 3] {
         let mut settings = settings();

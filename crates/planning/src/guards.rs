@@ -1,0 +1,80 @@
+//! What reactive guards add to a count: what waits has to be served, too; fewer replicas have to carry the load of now; and what was
+//! just asked for is kept.
+
+use crate::choose::{Expectation, MOST};
+use crate::planning::Planning;
+use crate::risk::Risk;
+
+/// By about so much the load of now lags behind what arrives, seconds.
+pub(crate) const SMOOTHED: f64 = 10.0;
+/// What waits when new replicas come is to be served in so many seconds.
+const DRAIN: f64 = 60.0;
+/// Of a start-up's work, what is taken as used: at full use nothing would ever drain.
+const FULL: f64 = 0.9;
+/// Fewer replicas have to carry the load of now at no more than so many times what may miss.
+const NOW: f64 = 2.0;
+/// What a plan asked for is kept for so many seconds, or a start-up where that is longer: a change of direction within ten minutes is
+/// flapping.
+const HOLD: f64 = 600.0;
+/// Most plans that are remembered: an hour's of one a second.
+const RECENT: usize = 3600;
+
+impl Planning {
+    /// Seconds for which a plan keeps what one asked for.
+    pub(crate) fn hold(&self) -> f64 {
+        self.horizon().max(HOLD)
+    }
+
+    /// The count with what waits and what is there now, and which of them asked for it.
+    pub(crate) fn guarded(
+        &self,
+        risk: &Risk,
+        count: u32,
+        allowed: f64,
+        scale: f64,
+        now: f64,
+    ) -> (u32, Option<&'static str>) {
+        let mut answer = (count, None);
+        let ready = self.equivalents(&self.ready);
+        let wanted = self.equivalents(&self.wanted);
+        if self.settings.parts.backlog {
+            let each = self.sizes.input().max(1.0);
+            let waiting = risk.work(self.backlog_tokens, self.backlog_tokens / each);
+            // What came in the last seconds waits in every engine; more is a queue.
+            let queue = waiting - now.max(0.0) * SMOOTHED / 3.0;
+            let gathered = queue + (now - FULL * ready.max(1.0)).max(0.0) * self.horizon();
+            if queue > 0.0 && gathered > 0.0 {
+                let needed = whole((now + gathered / DRAIN) / FULL);
+                if needed > answer.0 {
+                    answer = (needed, Some("what waits has to be served"));
+                }
+            }
+        }
+        if self.settings.parts.consolidation && f64::from(answer.0) < wanted {
+            let expected = Expectation { level: now, ratios: &[(1.0, 1.0)], scale };
+            let least = expected.fewest(risk, (allowed * NOW).min(0.5), MOST).min(whole(wanted));
+            if least > answer.0 {
+                answer = (least, Some("fewer would not carry the load of now"));
+            }
+        }
+        answer
+    }
+
+    /// No plan takes away what one just asked for: what is let go now could not be had back sooner than in a start-up.
+    pub(crate) fn held(&mut self, now: f64, counts: Vec<u32>) -> Vec<u32> {
+        let window = self.hold();
+        self.recent.push_back((now, counts));
+        // A clock that went back leaves plans of the future behind.
+        self.recent.retain(|(at, _)| (now - window..=now).contains(at));
+        self.recent.drain(..self.recent.len().saturating_sub(RECENT));
+        let targets = self.settings.targets.len();
+        let highest =
+            |at: usize| self.recent.iter().filter_map(|(_, counts)| counts.get(at)).max().copied().unwrap_or(0);
+        (0..targets).map(highest).collect()
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast saturates")]
+fn whole(count: f64) -> u32 {
+    (count - 1e-9).ceil().max(0.0) as u32
+}
