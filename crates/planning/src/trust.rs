@@ -53,7 +53,7 @@ const GAIN: f64 = 0.5;
 const SCALE: (f64, f64) = (0.5, 3.0);
 const ALLOWANCE: (f64, f64) = (0.1, 1.5);
 /// Part of what the SLO leaves free that is aimed at: a burst that has not come yet needs the rest.
-const AIM: f64 = 0.9;
+const AIM: f64 = 0.85;
 
 impl Trust {
     /// Remembers how things stand, for the requests that arrive now and end later.
