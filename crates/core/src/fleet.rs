@@ -174,12 +174,12 @@ impl Fleet {
             let draft = target.draft(now, observed, seen.plan.as_ref(), trail);
             drafts.insert(name.clone(), Pending { now, replicas: observed.replicas, draft });
         }
-        // Before the pools, so that what a role cannot use is there for others; and after them, for what they have cut.
+        // Before the pools, so that what a role cannot use is there for others; and after each, for what it has cut.
         self.coordinate(now, &mut drafts);
         for pool in &self.pools {
-            arbitrate(pool, self.unseen_units(pool, &drafts), &mut drafts);
+            self.arbitrate(pool, &mut drafts);
+            self.coordinate(now, &mut drafts);
         }
-        self.coordinate(now, &mut drafts);
         for (name, target) in &mut self.targets {
             if let Some(pending) = drafts.get(name) {
                 target.state.side = pending.side(&target.spec);
@@ -222,6 +222,63 @@ impl Fleet {
         }
     }
 
+    /// Shares a pool: what runs and is still wanted stays, minimums come next, and the rest is filled evenly by priority.
+    ///
+    /// Replicas that found no place within their pending deadline hold nothing, so their units are lent to the others: where they
+    /// cannot be placed, keeping units for them would leave these idle for ever. They stay wanted, and come when there is room; their
+    /// target does not grow meanwhile, since what it would add could not be placed either.
+    fn arbitrate(&self, pool: &Pool, drafts: &mut BTreeMap<String, Pending>) {
+        let units = u64::from(pool.units).saturating_sub(self.unseen_units(pool, drafts));
+        let mut claims: Vec<Claim> = Vec::new();
+        for (name, member) in pool.members.iter().filter(|(_, member)| member.units_per_replica > 0) {
+            let Some(pending) = drafts.get(name) else { continue };
+            let kept =
+                pending.draft.desired.min(pending.replicas).max(pending.draft.bounds.min.min(pending.draft.desired));
+            // Those that find no place go first where some go.
+            let placed = pending.replicas.saturating_sub(pending.draft.starting.unplaced);
+            let unplaced = kept.min(pending.replicas).saturating_sub(placed);
+            claims.push(Claim {
+                name: name.clone(),
+                member: Member { priority: self.priority(pool, name, *member), ..*member },
+                granted: kept,
+                wanted: pending.draft.desired,
+                unplaced,
+            });
+        }
+        let wanted: u64 = claims.iter().map(|claim| claim.units(claim.wanted)).fold(0, u64::saturating_add);
+        if wanted <= units {
+            return;
+        }
+        let kept: u64 = claims.iter().map(|claim| claim.units(claim.granted)).fold(0, u64::saturating_add);
+        let mut free = units.saturating_sub(kept);
+        // Each round gives one replica to whoever has the smallest share of its wish; a round costs at least one unit, so
+        // there are at most as many rounds as units.
+        while let Some(next) = next_claim(&claims, free) {
+            free -= u64::from(claims[next].member.units_per_replica);
+            claims[next].granted += 1;
+        }
+        let rule = if kept > units { Rule::CapacityExceeded } else { Rule::CapacityShared };
+        for claim in claims {
+            let Some(pending) = drafts.get_mut(&claim.name) else { continue };
+            let draft = &mut pending.draft;
+            if claim.granted < claim.wanted {
+                draft.cut = Some(draft.cut.map_or(claim.granted, |cut| cut.min(claim.granted)));
+            }
+            draft.desired = draft.trail.change(Stage::Capacity, rule, claim.wanted, claim.granted, || {
+                format!("{units} units are shared, {wanted} are wanted")
+            });
+        }
+    }
+
+    /// Roles of one group go as early as the first of them: one that took all before the other has any could use none of it, and
+    /// would be held at every tick while the units stay idle.
+    fn priority(&self, pool: &Pool, name: &str, member: Member) -> i32 {
+        let group = |name: &str| self.targets.get(name)?.spec.coordination.as_ref().map(|of| of.group.as_str());
+        let Some(own) = group(name) else { return member.priority };
+        let others = pool.members.iter().filter(|(other, _)| group(other) == Some(own));
+        others.map(|(_, other)| other.priority).fold(member.priority, i32::max)
+    }
+
     /// Units of the members that were not seen this time: they are left alone, so they keep what they had last.
     fn unseen_units(&self, pool: &Pool, drafts: &BTreeMap<String, Pending>) -> u64 {
         let unseen = pool.members.iter().filter(|(name, _)| !drafts.contains_key(*name));
@@ -243,53 +300,6 @@ impl Pending {
     fn side(&self, spec: &Spec) -> Option<Side> {
         let Draft { asked, bounds, cut, starting, .. } = &self.draft;
         Side::of(spec, self.now, *asked, *bounds, *cut, starting)
-    }
-}
-
-/// Shares a pool: what runs and is still wanted stays, minimums come next, and the rest is filled evenly by priority.
-///
-/// Replicas that found no place within their pending deadline hold nothing, so their units are lent to the others: where they
-/// cannot be placed, keeping units for them would leave these idle for ever. They stay wanted, and come when there is room; their
-/// target does not grow meanwhile, since what it would add could not be placed either.
-fn arbitrate(pool: &Pool, unseen: u64, drafts: &mut BTreeMap<String, Pending>) {
-    let units = u64::from(pool.units).saturating_sub(unseen);
-    let mut claims: Vec<Claim> = Vec::new();
-    for (name, member) in pool.members.iter().filter(|(_, member)| member.units_per_replica > 0) {
-        let Some(pending) = drafts.get(name) else { continue };
-        let kept = pending.draft.desired.min(pending.replicas).max(pending.draft.bounds.min.min(pending.draft.desired));
-        // Those that find no place go first where some go.
-        let placed = pending.replicas.saturating_sub(pending.draft.starting.unplaced);
-        let unplaced = kept.min(pending.replicas).saturating_sub(placed);
-        claims.push(Claim {
-            name: name.clone(),
-            member: *member,
-            granted: kept,
-            wanted: pending.draft.desired,
-            unplaced,
-        });
-    }
-    let wanted: u64 = claims.iter().map(|claim| claim.units(claim.wanted)).sum();
-    if wanted <= units {
-        return;
-    }
-    let kept: u64 = claims.iter().map(|claim| claim.units(claim.granted)).sum();
-    let mut free = units.saturating_sub(kept);
-    // Each round gives one replica to whoever has the smallest share of its wish; a round costs at least one unit, so
-    // there are at most as many rounds as units.
-    while let Some(next) = next_claim(&claims, free) {
-        free -= u64::from(claims[next].member.units_per_replica);
-        claims[next].granted += 1;
-    }
-    let rule = if kept > units { Rule::CapacityExceeded } else { Rule::CapacityShared };
-    for claim in claims {
-        let Some(pending) = drafts.get_mut(&claim.name) else { continue };
-        let draft = &mut pending.draft;
-        if claim.granted < claim.wanted {
-            draft.cut = Some(draft.cut.map_or(claim.granted, |cut| cut.min(claim.granted)));
-        }
-        draft.desired = draft.trail.change(Stage::Capacity, rule, claim.wanted, claim.granted, || {
-            format!("{units} units are shared, {wanted} are wanted")
-        });
     }
 }
 

@@ -168,7 +168,8 @@ impl Observer {
 /// A replica as the core sees it.
 fn pod(status: &ReplicaStatus, clock: Clock) -> Pod {
     let at = |instant: tokio::time::Instant| clock.timestamp(clock.at(instant.into_std()));
-    let waits = matches!(status.state, ReplicaState::Pending(_) | ReplicaState::BackingOff);
+    // One that backs off keeps its GPUs, as a pod that crashes keeps its node and is running.
+    let waits = matches!(status.state, ReplicaState::Pending(_));
     let mut pod = Pod::ready(status.id.as_str(), clock.timestamp(clock.now()));
     pod.phase = if waits { Phase::Pending } else { Phase::Running };
     pod.ready = Some(routing::serves(status));
