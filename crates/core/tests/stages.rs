@@ -81,7 +81,7 @@ mod pending_guard {
         let short = || TargetObservation { replicas: 6, ..partly_ready(2, 0, 3.0) };
         lone.step(0.0, short());
         let whole = TargetObservation { replicas: 6, ..partly_ready(6, 0, 3.0) };
-        lone.step(50.0, TargetObservation { external: Default::default(), ..whole });
+        lone.step(50.0, TargetObservation { external: std::collections::BTreeMap::new(), ..whole });
         let again = lone.step(150.0, short());
         assert_eq!(again.desired, 6, "the four are about to be created: {:?}", again.trail);
         assert!(!names(&again, Stage::PendingGuard, Rule::StuckReplica));
