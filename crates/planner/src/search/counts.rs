@@ -21,7 +21,7 @@ const WHOLE: f64 = 1e-6;
 const AGAIN: usize = 3;
 /// Time for the first node, however late it is: what is rounded from it is far better than what was there before.
 const FIRST: Duration = Duration::from_millis(200);
-/// Nodes that wait: beyond this the search ends, as at its deadline.
+/// Nodes that wait, and counts of which nothing is known: beyond this the search ends, as at its deadline.
 const MOST_WAITING: usize = 500_000;
 
 /// What a judge says of counts that carry the sizes if they are divided at will.
@@ -166,7 +166,7 @@ impl<'a> Search<'a> {
                 break;
             }
             // The root is visited however late it is, so that there is an answer.
-            if (self.nodes > 0 && limits.reached(self.nodes)) || self.waiting.len() > MOST_WAITING {
+            if (self.nodes > 0 && limits.reached(self.nodes)) || self.waiting.len() + self.open.len() > MOST_WAITING {
                 self.waiting.push(node);
                 return;
             }
