@@ -174,12 +174,9 @@ impl Fleet {
             let draft = target.draft(now, observed, seen.plan.as_ref(), trail);
             drafts.insert(name.clone(), Pending { now, replicas: observed.replicas, draft });
         }
-        // Before the pools, so that what a role cannot use is there for others; and after each, for what it has cut.
+        // Before the pools, so that what a role cannot use is there for others; and after them, for what they have cut.
         self.coordinate(now, &mut drafts);
-        for pool in &self.pools {
-            self.arbitrate(pool, &mut drafts);
-            self.coordinate(now, &mut drafts);
-        }
+        self.share(now, &mut drafts);
         for (name, target) in &mut self.targets {
             if let Some(pending) = drafts.get(name) {
                 target.state.side = pending.side(&target.spec);
@@ -192,8 +189,28 @@ impl Fleet {
         Decision { targets: drafts.into_iter().filter_map(commit).collect() }
     }
 
-    /// Holds the growth of roles whose partners cannot follow. Targets that were not seen this time say what they said last.
-    fn coordinate(&self, now: Timestamp, drafts: &mut BTreeMap<String, Pending>) {
+    /// Shares the pools. What a role then may not use, since another one was cut, is shared anew among the others.
+    fn share(&self, now: Timestamp, drafts: &mut BTreeMap<String, Pending>) {
+        let matched = self.targets.values().any(|target| target.spec.coordination.is_some());
+        // Each round lowers the wish of at least one; one that is lowered again and again waits for the next tick.
+        for round in 0..=drafts.len() {
+            let wishes = (matched && !self.pools.is_empty()).then(|| drafts.clone());
+            for pool in &self.pools {
+                self.arbitrate(pool, drafts);
+            }
+            let held = self.coordinate(now, drafts);
+            let Some(wishes) = wishes.filter(|_| !held.is_empty() && round < drafts.len()) else { return };
+            *drafts = wishes;
+            for (name, (most, because)) in held {
+                if let Some(pending) = drafts.get_mut(&name) {
+                    pending.draft.hold(most, because);
+                }
+            }
+        }
+    }
+
+    /// Holds the growth of roles whose partners cannot follow, and answers whom it held at how many, and why. Targets that were not seen this time say what they said last.
+    fn coordinate(&self, now: Timestamp, drafts: &mut BTreeMap<String, Pending>) -> BTreeMap<String, (u32, String)> {
         let mut groups = Groups::default();
         for (name, target) in &self.targets {
             let Some(of) = &target.spec.coordination else { continue };
@@ -210,16 +227,21 @@ impl Fleet {
                 groups.add(&partner.coordination, partner.side);
             }
         }
+        let mut held = BTreeMap::new();
         for (name, pending) in drafts {
             let of = self.targets.get(name).and_then(|target| target.spec.coordination.as_ref());
             // What does not rest on its own signals, such as a fallback, is not growth that anybody has to follow.
             let Some((of, asked)) = of.zip(pending.draft.asked) else { continue };
             let Some(limit) = groups.limit(of, asked) else { continue };
             let most = limit.most.max(pending.replicas).max(pending.draft.bounds.min);
-            pending.draft.hold(most, || {
-                format!("{} of {} has {} of the {} it wants", limit.role, of.group, limit.granted, limit.wanted)
-            });
+            if pending.draft.desired > most {
+                let because =
+                    format!("{} of {} has {} of the {} it wants", limit.role, of.group, limit.granted, limit.wanted);
+                pending.draft.hold(most, because.clone());
+                held.insert(name.clone(), (most, because));
+            }
         }
+        held
     }
 
     /// Shares a pool: what runs and is still wanted stays, minimums come next, and the rest is filled evenly by priority.
@@ -290,6 +312,7 @@ impl Fleet {
     }
 }
 
+#[derive(Clone)]
 struct Pending {
     now: Timestamp,
     replicas: u32,

@@ -13,6 +13,7 @@ use crate::time::{Span, Timestamp};
 use crate::trail::{KpaFigures, Rule, Stage, TargetDecision, Trail};
 
 /// A decision before the fleet has arbitrated it.
+#[derive(Clone)]
 pub(crate) struct Draft {
     pub(crate) desired: u32,
     pub(crate) bounds: Bounds,
@@ -172,12 +173,11 @@ impl Draft {
         }
     }
 
-    /// Another role of the group allows no more than this; `because` goes to people.
-    pub(crate) fn hold(&mut self, most: u32, because: impl FnOnce() -> String) {
+    /// Another role of the group allows no more than this; `detail` goes to people.
+    pub(crate) fn hold(&mut self, most: u32, detail: String) {
         if self.desired <= most {
             return;
         }
-        let detail = because();
         self.because = format!("{}; {} bound to {most}: {detail}", self.because, self.desired);
         self.trail.push(Stage::Coordination, Rule::PartnerLimited, self.desired, most, detail);
         self.desired = most;

@@ -148,6 +148,18 @@ fn a_pool_that_prefers_one_side_leaves_nothing_idle_that_the_other_side_waits_fo
 }
 
 #[test]
+fn units_that_a_side_may_not_use_for_want_of_the_other_go_to_others_at_the_same_tick() {
+    let halves = [("prefill", Half::new(1, 2)), ("decode", Half::new(4, 8)), ("other", Half::new(1, 8))];
+    let mut specs: Vec<Spec> = halves.iter().map(|(name, half)| half.spec(name)).collect();
+    specs[2].coordination = None;
+    let pools = pool(20, &[("prefill", 8), ("decode", 1), ("other", 1)]);
+    let targets = halves.iter().map(|(name, half)| ((*name).to_owned(), half.seen())).collect();
+    let decided = Fleet::new(specs, pools).step(at(500.0), &Observation { targets, plan: None }).targets;
+    let counts: Vec<u32> = decided.values().map(|target| target.desired).collect();
+    assert_eq!(counts, [4, 8, 1], "decode, other, prefill");
+}
+
+#[test]
 fn a_side_that_is_held_limits_nobody() {
     // Decode is held by prefill's maximum; an encoder is matched to prefill, and not to what decode was left.
     let halves =
