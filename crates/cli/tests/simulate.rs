@@ -107,6 +107,12 @@ fn a_report_is_one_page_with_everything_in_it() {
 }
 
 #[test]
+fn whatever_compare_knows_by_name_simulate_knows_too() {
+    let run = run(&["simulate", "--policy", "hybrid-no-forecast", "--shape", LOAD, "--for", "5m", "--json"]).good();
+    assert_eq!(run.lines()[0]["policy"], "hybrid-no-forecast");
+}
+
+#[test]
 fn what_cannot_be_simulated_is_said() {
     let external = in_repository("config/samples/external.yaml");
     let shape = ["--shape", "poisson:rate=2", "--for", "5m"];

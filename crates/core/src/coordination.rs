@@ -52,7 +52,8 @@ impl Side {
         starting: &Starting,
     ) -> Option<Self> {
         let wanted = asked.filter(|_| spec.coordination.is_some() && spec.mode == Mode::Apply)?;
-        let placed = (starting.stuck > 0).then(|| starting.ready.saturating_add(starting.coming));
+        let Starting { ready, coming, stuck, missing, .. } = *starting;
+        let placed = (missing > 0).then(|| ready.saturating_add(coming).saturating_add(stuck.saturating_sub(missing)));
         let limits = [Some(bounds.max), cut, placed];
         let granted = limits.into_iter().flatten().fold(wanted, u32::min);
         Some(Self { at: now, wanted, granted })

@@ -7,9 +7,11 @@ use crate::spec::Spec;
 use crate::state::{FleetState, History, TargetState, VERSION};
 use crate::target::{Draft, Target};
 use crate::time::Timestamp;
-use crate::trail::{Rule, Stage, TargetDecision, Trail};
+use crate::trail::{TargetDecision, Trail};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+mod sharing;
 
 /// What a world saw of a whole fleet at one time.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -176,10 +178,7 @@ impl Fleet {
         }
         // Before the pools, so that what a role cannot use is there for others; and after them, for what they have cut.
         self.coordinate(now, &mut drafts);
-        for pool in &self.pools {
-            arbitrate(pool, self.unseen_units(pool, &drafts), &mut drafts);
-        }
-        self.coordinate(now, &mut drafts);
+        self.share(now, &mut drafts);
         for (name, target) in &mut self.targets {
             if let Some(pending) = drafts.get(name) {
                 target.state.side = pending.side(&target.spec);
@@ -192,8 +191,9 @@ impl Fleet {
         Decision { targets: drafts.into_iter().filter_map(commit).collect() }
     }
 
-    /// Holds the growth of roles whose partners cannot follow. Targets that were not seen this time say what they said last.
-    fn coordinate(&self, now: Timestamp, drafts: &mut BTreeMap<String, Pending>) {
+    /// Holds the growth of roles whose partners cannot follow, and answers whom it held at how many, and why. Targets that were not
+    /// seen this time say what they said last.
+    fn coordinate(&self, now: Timestamp, drafts: &mut BTreeMap<String, Pending>) -> BTreeMap<String, (u32, String)> {
         let mut groups = Groups::default();
         for (name, target) in &self.targets {
             let Some(of) = &target.spec.coordination else { continue };
@@ -210,29 +210,25 @@ impl Fleet {
                 groups.add(&partner.coordination, partner.side);
             }
         }
+        let mut held = BTreeMap::new();
         for (name, pending) in drafts {
             let of = self.targets.get(name).and_then(|target| target.spec.coordination.as_ref());
             // What does not rest on its own signals, such as a fallback, is not growth that anybody has to follow.
             let Some((of, asked)) = of.zip(pending.draft.asked) else { continue };
             let Some(limit) = groups.limit(of, asked) else { continue };
             let most = limit.most.max(pending.replicas).max(pending.draft.bounds.min);
-            pending.draft.hold(most, || {
-                format!("{} of {} has {} of the {} it wants", limit.role, of.group, limit.granted, limit.wanted)
-            });
+            if pending.draft.desired > most {
+                let because =
+                    format!("{} of {} has {} of the {} it wants", limit.role, of.group, limit.granted, limit.wanted);
+                pending.draft.hold(most, because.clone());
+                held.insert(name.clone(), (most, because));
+            }
         }
-    }
-
-    /// Units of the members that were not seen this time: they are left alone, so they keep what they had last.
-    fn unseen_units(&self, pool: &Pool, drafts: &BTreeMap<String, Pending>) -> u64 {
-        let unseen = pool.members.iter().filter(|(name, _)| !drafts.contains_key(*name));
-        let units = unseen.filter_map(|(name, member)| {
-            let replicas = self.targets.get(name)?.state.expected?;
-            Some(u64::from(replicas) * u64::from(member.units_per_replica))
-        });
-        units.fold(0, u64::saturating_add)
+        held
     }
 }
 
+#[derive(Clone)]
 struct Pending {
     now: Timestamp,
     replicas: u32,
@@ -244,79 +240,4 @@ impl Pending {
         let Draft { asked, bounds, cut, starting, .. } = &self.draft;
         Side::of(spec, self.now, *asked, *bounds, *cut, starting)
     }
-}
-
-/// Shares a pool: what runs and is still wanted stays, minimums come next, and the rest is filled evenly by priority.
-///
-/// Replicas that found no place within their pending deadline hold nothing, so their units are lent to the others: where they
-/// cannot be placed, keeping units for them would leave these idle for ever. They stay wanted, and come when there is room; their
-/// target does not grow meanwhile, since what it would add could not be placed either.
-fn arbitrate(pool: &Pool, unseen: u64, drafts: &mut BTreeMap<String, Pending>) {
-    let units = u64::from(pool.units).saturating_sub(unseen);
-    let mut claims: Vec<Claim> = Vec::new();
-    for (name, member) in pool.members.iter().filter(|(_, member)| member.units_per_replica > 0) {
-        let Some(pending) = drafts.get(name) else { continue };
-        let kept = pending.draft.desired.min(pending.replicas).max(pending.draft.bounds.min.min(pending.draft.desired));
-        // Those that find no place go first where some go.
-        let placed = pending.replicas.saturating_sub(pending.draft.starting.unplaced);
-        let unplaced = kept.min(pending.replicas).saturating_sub(placed);
-        claims.push(Claim {
-            name: name.clone(),
-            member: *member,
-            granted: kept,
-            wanted: pending.draft.desired,
-            unplaced,
-        });
-    }
-    let wanted: u64 = claims.iter().map(|claim| claim.units(claim.wanted)).sum();
-    if wanted <= units {
-        return;
-    }
-    let kept: u64 = claims.iter().map(|claim| claim.units(claim.granted)).sum();
-    let mut free = units.saturating_sub(kept);
-    // Each round gives one replica to whoever has the smallest share of its wish; a round costs at least one unit, so
-    // there are at most as many rounds as units.
-    while let Some(next) = next_claim(&claims, free) {
-        free -= u64::from(claims[next].member.units_per_replica);
-        claims[next].granted += 1;
-    }
-    let rule = if kept > units { Rule::CapacityExceeded } else { Rule::CapacityShared };
-    for claim in claims {
-        let Some(pending) = drafts.get_mut(&claim.name) else { continue };
-        let draft = &mut pending.draft;
-        if claim.granted < claim.wanted {
-            draft.cut = Some(draft.cut.map_or(claim.granted, |cut| cut.min(claim.granted)));
-        }
-        draft.desired = draft.trail.change(Stage::Capacity, rule, claim.wanted, claim.granted, || {
-            format!("{units} units are shared, {wanted} are wanted")
-        });
-    }
-}
-
-struct Claim {
-    name: String,
-    member: Member,
-    granted: u32,
-    wanted: u32,
-    /// Replicas that are wanted and found no place.
-    unplaced: u32,
-}
-
-impl Claim {
-    /// Units of so many replicas, but for those that found no place.
-    fn units(&self, replicas: u32) -> u64 {
-        u64::from(replicas.saturating_sub(self.unplaced)) * u64::from(self.member.units_per_replica)
-    }
-}
-
-/// The claim to serve next: highest priority, then the smallest granted share of its wish, then by name.
-fn next_claim(claims: &[Claim], free: u64) -> Option<usize> {
-    let fits = |claim: &Claim| u64::from(claim.member.units_per_replica) <= free;
-    let open = |claim: &Claim| claim.granted < claim.wanted && claim.unplaced == 0 && fits(claim);
-    let better = |a: &Claim, b: &Claim| {
-        let share = (u64::from(a.granted) * u64::from(b.wanted)).cmp(&(u64::from(b.granted) * u64::from(a.wanted)));
-        b.member.priority.cmp(&a.member.priority).then(share).then_with(|| a.name.cmp(&b.name))
-    };
-    let candidates = claims.iter().enumerate().filter(|(_, claim)| open(claim));
-    candidates.min_by(|(_, a), (_, b)| better(a, b)).map(|(index, _)| index)
 }

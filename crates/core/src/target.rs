@@ -13,6 +13,7 @@ use crate::time::{Span, Timestamp};
 use crate::trail::{KpaFigures, Rule, Stage, TargetDecision, Trail};
 
 /// A decision before the fleet has arbitrated it.
+#[derive(Clone)]
 pub(crate) struct Draft {
     pub(crate) desired: u32,
     pub(crate) bounds: Bounds,
@@ -86,6 +87,10 @@ impl Target {
         mut trail: Trail,
     ) -> Draft {
         let Self { spec, state, .. } = self;
+        if !matches!(spec.strategy, Strategy::Hpa(_)) {
+            // Whatever else is known: a shortage that ended while metrics were gone is over.
+            state.short_since = (guards::uncreated(seen) > 0).then(|| *state.short_since.get_or_insert(now));
+        }
         if std::mem::take(&mut state.unseeded) {
             // As HPA does: a fresh controller remembers what runs, so that it does not shrink what it does not know.
             state.recommendations.push(now, seen.replicas);
@@ -168,12 +173,11 @@ impl Draft {
         }
     }
 
-    /// Another role of the group allows no more than this; `because` goes to people.
-    pub(crate) fn hold(&mut self, most: u32, because: impl FnOnce() -> String) {
+    /// Another role of the group allows no more than this; `detail` goes to people.
+    pub(crate) fn hold(&mut self, most: u32, detail: String) {
         if self.desired <= most {
             return;
         }
-        let detail = because();
         self.because = format!("{}; {} bound to {most}: {detail}", self.because, self.desired);
         self.trail.push(Stage::Coordination, Rule::PartnerLimited, self.desired, most, detail);
         self.desired = most;
@@ -209,7 +213,7 @@ fn outside(effective: &Effective<'_>, current: u32, wanted: Option<u32>, trail: 
 }
 
 /// The stages after the strategy, in their order. Answers the count, and what was asked for before the bounds, where that rests on
-/// the target's own signals.
+/// the target's own signals and nobody has switched these off.
 fn staged(
     spec: &Spec,
     state: &mut TargetState,
@@ -241,9 +245,9 @@ fn staged(
             guards::activation(spec, seen, None, None, current, trail)
         }
     };
-    let wanted = guards::pause(spec.pause, current, wanted, trail);
-    let asked = (fallback.is_none() && formed.is_some()).then_some(wanted);
-    (guards::bounds(effective, wanted, trail), asked)
+    let paused = guards::pause(spec.pause, current, wanted, trail);
+    let acts = fallback.is_none() && formed.is_some() && !spec.pause.all && paused == wanted;
+    (guards::bounds(effective, paused, trail), acts.then_some(paused))
 }
 
 /// The stages of an answer that could be formed.
@@ -268,7 +272,6 @@ fn settled(
         }
         strategy => {
             if !matches!(strategy, Strategy::Hpa(_)) {
-                state.short_since = (guards::uncreated(seen) > 0).then(|| *state.short_since.get_or_insert(now));
                 let starting = Starting::of(spec.pending_deadline, now, state.short_since, seen);
                 count = guards::pending(spec.pending_deadline, &starting, seen, count, trail);
             }

@@ -119,6 +119,47 @@ fn two_sides_that_are_both_stuck_go_on_as_soon_as_their_own_replicas_serve() {
 }
 
 #[test]
+fn replicas_that_served_lately_and_start_again_limit_nobody() {
+    let again = |since: f64| {
+        let prefill = seen(6).total(8.0).pods(
+            (0..6)
+                .map(|i| if i < 3 { pod(&format!("p{i}")) } else { pod(&format!("p{i}")).unready().changed(since) })
+                .collect(),
+        );
+        let (a, b) = (Half::new(6, 8), Half::new(4, 12));
+        let mut fleet = Fleet::new(vec![a.spec("prefill"), b.spec("decode")], Vec::new());
+        let targets = BTreeMap::from([("prefill".to_owned(), prefill), ("decode".to_owned(), b.seen())]);
+        fleet.step(at(500.0), &Observation { targets, plan: None }).targets["decode"].desired
+    };
+    assert_eq!((again(490.0), again(390.0)), (12, 5));
+}
+
+#[test]
+fn a_pool_that_prefers_one_side_leaves_nothing_idle_that_the_other_side_waits_for() {
+    let (mut prefill, mut decode) = (Half::new(1, 6), Half::new(1, 8));
+    let member = |priority| Member { units_per_replica: 1, priority };
+    let members = BTreeMap::from([("prefill".to_owned(), member(0)), ("decode".to_owned(), member(1))]);
+    for _ in 0..4 {
+        let decision =
+            step(&[("prefill", prefill), ("decode", decode)], vec![Pool { units: 7, members: members.clone() }]);
+        (prefill.current, decode.current) = (decision.targets["prefill"].desired, decision.targets["decode"].desired);
+    }
+    assert_eq!((prefill.current, decode.current), (3, 4));
+}
+
+#[test]
+fn units_that_a_side_may_not_use_for_want_of_the_other_go_to_others_at_the_same_tick() {
+    let halves = [("prefill", Half::new(1, 2)), ("decode", Half::new(4, 8)), ("other", Half::new(1, 8))];
+    let mut specs: Vec<Spec> = halves.iter().map(|(name, half)| half.spec(name)).collect();
+    specs[2].coordination = None;
+    let pools = pool(20, &[("prefill", 8), ("decode", 1), ("other", 1)]);
+    let targets = halves.iter().map(|(name, half)| ((*name).to_owned(), half.seen())).collect();
+    let decided = Fleet::new(specs, pools).step(at(500.0), &Observation { targets, plan: None }).targets;
+    let counts: Vec<u32> = decided.values().map(|target| target.desired).collect();
+    assert_eq!(counts, [4, 8, 1], "decode, other, prefill");
+}
+
+#[test]
 fn a_side_that_is_held_limits_nobody() {
     // Decode is held by prefill's maximum; an encoder is matched to prefill, and not to what decode was left.
     let halves =
@@ -162,6 +203,9 @@ fn a_side_without_metrics_or_that_nobody_acts_on_limits_nobody() {
     assert_eq!(with(spec(), seen(3).absent(LOAD)), 12);
     assert_eq!(with(Spec { mode: Mode::Recommend, ..spec() }, prefill.seen()), 12);
     assert_eq!(with(Spec { pause: Pause { all: true, ..Pause::default() }, ..spec() }, prefill.seen()), 12);
+    let (stuck, paused) = (Half { stuck: 2, ..prefill }, Pause { all: true, ..Pause::default() });
+    assert_eq!(with(spec(), stuck.seen()), 2);
+    assert_eq!(with(Spec { pause: paused, ..spec() }, stuck.seen()), 12);
     let fallback = Some(Fallback { after: Span::ZERO, replicas: 9 });
     assert_eq!(with(Spec { fallback, ..spec() }, seen(3).absent(LOAD)), 12);
     assert_eq!(with(Spec { coordination: None, ..spec() }, prefill.seen()), 12);

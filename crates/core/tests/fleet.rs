@@ -139,6 +139,36 @@ mod pools {
     }
 
     #[test]
+    fn a_replica_that_served_lately_keeps_its_units_while_it_comes_back() {
+        let wishes = [("a", 1, 0, 0, 4, 8), ("b", 1, 0, 0, 1, 8)];
+        let back_since = |since: f64| {
+            let mut seen = observe(&wishes);
+            let pods = (0..4).map(|i| {
+                let pod = pod(&format!("p{i}"));
+                if i < 2 { pod } else { pod.unready().phase(Phase::Pending).changed(since) }
+            });
+            seen.targets.get_mut("a").unwrap().pods = Some(pods.collect());
+            fleet(6, &wishes).step(at(0.0), &seen).targets["b"].desired
+        };
+        assert_eq!((back_since(-10.0), back_since(-1000.0)), (2, 4));
+    }
+
+    #[test]
+    fn units_beyond_what_can_be_counted_are_shared_too() {
+        let most = u32::MAX;
+        let wishes = [("a", most, 0, 0, most, most), ("b", most, 0, 0, most, most)];
+        let specs = ["a", "b"].map(|name| Spec {
+            name: name.to_owned(),
+            bounds: Bounds { min: 0, max: most },
+            ..spec(hpa(), vec![external(1.0)])
+        });
+        let member = Member { units_per_replica: most, priority: 0 };
+        let members = ["a", "b"].map(|name| (name.to_owned(), member)).into();
+        let decision = Fleet::new(specs.into(), vec![Pool { units: most, members }]).step(at(0.0), &observe(&wishes));
+        assert!(decision.targets.values().all(|one| one.desired == most), "nothing that runs is taken away");
+    }
+
+    #[test]
     fn two_members_that_both_find_no_place_do_not_wait_for_each_other() {
         let wishes = [("a", 1, 0, 0, 3, 6), ("b", 1, 0, 0, 3, 6)];
         let mut fleet = fleet(6, &wishes);

@@ -75,6 +75,19 @@ mod pending_guard {
     }
 
     #[test]
+    fn a_shortage_that_ended_while_metrics_were_gone_does_not_go_on() {
+        let spec = || Spec { pending_deadline: Span::secs(100), ..guarded() };
+        let mut lone = Lone::with_history(spec(), 0.0, &[], &[]);
+        let short = || TargetObservation { replicas: 6, ..partly_ready(2, 0, 3.0) };
+        lone.step(0.0, short());
+        let whole = TargetObservation { replicas: 6, ..partly_ready(6, 0, 3.0) };
+        lone.step(50.0, TargetObservation { external: std::collections::BTreeMap::new(), ..whole });
+        let again = lone.step(150.0, short());
+        assert_eq!(again.desired, 6, "the four are about to be created: {:?}", again.trail);
+        assert!(!names(&again, Stage::PendingGuard, Rule::StuckReplica));
+    }
+
+    #[test]
     fn replicas_that_are_never_created_do_not_hold_the_count_for_ever() {
         let spec = || Spec { pending_deadline: Span::secs(100), ..guarded() };
         let mut lone = Lone::with_history(spec(), 0.0, &[], &[]);

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct Limits {
     /// None where nodes alone count.
     until: Option<Instant>,
+    /// The deadline that this is a part of.
+    end: Option<Instant>,
     pub(crate) nodes: Option<u64>,
     /// Another search of the same problem, which may end this one.
     together: Option<Arc<Together>>,
@@ -18,7 +20,8 @@ impl Limits {
     /// With a number of nodes the clock is not looked at.
     pub(crate) fn new(seconds: f64, nodes: Option<u64>) -> Self {
         let until = Instant::now().checked_add(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
-        Self { until: until.filter(|_| nodes.is_none()), nodes, together: None }
+        let until = until.filter(|_| nodes.is_none());
+        Self { until, end: until, nodes, together: None }
     }
 
     pub(crate) fn reached(&self, nodes: u64) -> bool {
@@ -36,6 +39,11 @@ impl Limits {
     pub(crate) fn part(&self, share: f64, least: Duration) -> Self {
         let until = self.left().and_then(|left| Instant::now().checked_add(left.mul_f64(share).max(least)));
         Self { until, ..self.clone() }
+    }
+
+    /// The same with all the time that there is, not a part of it, and at least so much.
+    pub(crate) fn all(&self, least: Duration) -> Self {
+        Self { until: self.end, ..self.clone() }.part(1.0, least)
     }
 
     /// The same, ended by what two searches tell each other, too.

@@ -116,7 +116,7 @@ fn near(search: &mut Search<'_>, slices: u32, best: &mut Option<Draft>, limits: 
         if let Some(draft) = search.together.as_ref().and_then(|together| together.take()) {
             adopt(search, best, draft);
         }
-        let candidates = search.roomiest();
+        let candidates = search.roomiest(limits);
         let fitting = |counts: &Vec<u32>| {
             if limits.reached(0) {
                 return None;

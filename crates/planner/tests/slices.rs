@@ -41,3 +41,16 @@ fn hard_combinations_come_to_their_optima() {
         assert!((answer.cost - cost).abs() < 1e-6, "{seed}: {} instead of {cost}", answer.cost);
     }
 }
+
+#[test]
+fn wherever_the_deadline_comes_the_bound_is_true_and_nothing_is_taken_for_proven_that_is_not() {
+    for (seed, types, sizes, slices, cost) in CASES {
+        for deadline_seconds in [1e-3, 0.01, 0.03, 0.1, 0.3] {
+            let problem = Problem { deadline_seconds, ..problem(seed, types, sizes, slices) };
+            let answer = solve(&problem).unwrap();
+            let what = format!("{seed}, {deadline_seconds} s: {answer:?}");
+            assert!(answer.bound <= cost + 1e-6 && answer.cost >= cost - 1e-6, "{what}");
+            assert_eq!(answer.status == Status::Optimal, answer.cost <= answer.bound + 1e-6, "{what}");
+        }
+    }
+}

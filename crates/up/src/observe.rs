@@ -168,13 +168,31 @@ impl Observer {
 /// A replica as the core sees it.
 fn pod(status: &ReplicaStatus, clock: Clock) -> Pod {
     let at = |instant: tokio::time::Instant| clock.timestamp(clock.at(instant.into_std()));
-    let waits = matches!(status.state, ReplicaState::Pending(_) | ReplicaState::BackingOff);
     let mut pod = Pod::ready(status.id.as_str(), clock.timestamp(clock.now()));
-    pod.phase = if waits { Phase::Pending } else { Phase::Running };
+    pod.phase = phase(status.state);
     pod.ready = Some(routing::serves(status));
     pod.deleting = status.leaving;
     // From when it was asked for: one that crashes again and again is stuck, however young its process.
     pod.started_at = Some(at(status.created_at));
     pod.ready_at = Some(at(status.readiness_changed_at));
     pod
+}
+
+/// One that backs off keeps its GPUs, as a pod that crashes keeps its node: it runs, and its share of a pool is not for others.
+fn phase(state: ReplicaState) -> Phase {
+    if matches!(state, ReplicaState::Pending(_)) { Phase::Pending } else { Phase::Running }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use local_world::PendingReason;
+
+    #[test]
+    fn only_what_has_no_gpu_is_pending() {
+        assert_eq!(phase(ReplicaState::Pending(PendingReason::NoGpu)), Phase::Pending);
+        for state in [ReplicaState::BackingOff, ReplicaState::Starting, ReplicaState::NotReady] {
+            assert_eq!(phase(state), Phase::Running, "{state:?}");
+        }
+    }
 }

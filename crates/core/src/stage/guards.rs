@@ -15,7 +15,9 @@ pub(crate) struct Starting {
     pub(crate) coming: u32,
     /// Those that have been starting, or not even been created, beyond the deadline.
     pub(crate) stuck: u32,
-    /// Those of the stuck that run nowhere, and so hold nothing: pending, or never created.
+    /// Those of the stuck that have not served within the deadline either: one that did is only starting again.
+    pub(crate) missing: u32,
+    /// Those of the missing that run nowhere, and so hold nothing: pending, or never created.
     pub(crate) unplaced: u32,
 }
 
@@ -26,13 +28,15 @@ impl Starting {
         let starting: Vec<&Pod> = seen.pods.iter().flatten().filter(|pod| pod.starting()).collect();
         let stuck = |pod: &&&Pod| pod.started_at.is_some_and(late);
         let held = count(starting.iter().filter(stuck));
-        let pending = count(starting.iter().filter(stuck).filter(|pod| pod.phase == Phase::Pending));
+        let missing = starting.iter().filter(stuck).filter(|pod| pod.ready_at.is_none_or(late));
+        let pending = count(missing.clone().filter(|pod| pod.phase == Phase::Pending));
         // Wanted replicas that no pod stands for yet are about to be created; where there is no room, they never are.
         let (created, never) = if short_since.is_some_and(late) { (0, uncreated(seen)) } else { (uncreated(seen), 0) };
         Self {
             ready: seen.ready(),
             coming: (count(starting.iter()) - held).saturating_add(created),
             stuck: held.saturating_add(never),
+            missing: count(missing).saturating_add(never),
             unplaced: pending.saturating_add(never),
         }
     }

@@ -5,19 +5,23 @@
 use super::block::Block;
 use super::effects::{Decided, Effects};
 use super::exchange::Cuts;
-use super::master::Master;
+use super::master::{Master, Relaxed};
 use crate::limits::Limits;
 use crate::model::Model;
 use crate::together::Together;
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What is this close to a whole number is one.
 const WHOLE: f64 = 1e-6;
 /// Times that a node is solved anew after its prices ruled out where it is.
 const AGAIN: usize = 3;
-/// Nodes that wait: beyond this the search ends, as at its deadline.
+/// Time for the first node, however late it is: what is rounded from it is far better than what was there before.
+const FIRST: Duration = Duration::from_millis(200);
+/// Nodes that wait, and counts of which nothing is known: beyond this the search ends, as at its deadline.
 const MOST_WAITING: usize = 500_000;
 
 /// What a judge says of counts that carry the sizes if they are divided at will.
@@ -162,22 +166,33 @@ impl<'a> Search<'a> {
                 break;
             }
             // The root is visited however late it is, so that there is an answer.
-            if (self.nodes > 0 && limits.reached(self.nodes)) || self.waiting.len() > MOST_WAITING {
+            if (self.nodes > 0 && limits.reached(self.nodes)) || self.waiting.len() + self.open.len() > MOST_WAITING {
                 self.waiting.push(node);
                 return;
             }
             self.nodes += 1;
             let known = self.best.as_ref().map(|(best, _)| *best);
-            self.visit(node, judge);
-            self.improve(known);
+            let first = (self.nodes == 1).then(|| limits.all(FIRST));
+            let limits = first.as_ref().unwrap_or(limits);
+            self.visit(node, judge, limits);
+            self.improve(known, limits);
         }
     }
 
-    fn visit(&mut self, mut node: Node, judge: &mut Judge<'_>) {
+    fn visit(&mut self, mut node: Node, judge: &mut Judge<'_>, limits: &Limits) {
         let (best, step) = (self.known(), self.step);
-        let enough = |bound: f64| beaten(best, raised(bound, step));
+        let ended = Cell::new(false);
+        let enough = |bound: f64| {
+            let enough = beaten(best, raised(bound, step));
+            // Where nothing is known it is solved however late it is.
+            ended.set(!enough && best.is_some() && limits.reached(0));
+            enough || ended.get()
+        };
         self.master.cutoff = best.map_or(f64::INFINITY, |best| best - step);
         let mut relaxed = self.master.solve(self.model, &self.blocks, (&node.low, &node.high), &enough);
+        if let (true, Some(relaxed)) = (ended.get(), &relaxed) {
+            return self.cut_short(node, relaxed, judge, limits);
+        }
         if let (Some(decided), Some(relaxed)) = (node.decided.take(), &relaxed) {
             self.effects.learn(decided, relaxed.bound);
         }
@@ -195,6 +210,9 @@ impl<'a> Search<'a> {
                 break;
             }
             relaxed = self.master.solve(self.model, &self.blocks, (&node.low, &node.high), &enough);
+            if let (true, Some(relaxed)) = (ended.get(), &relaxed) {
+                return self.cut_short(node, relaxed, judge, limits);
+            }
         }
         let Some(relaxed) = relaxed else { return };
         node.bound = node.bound.max(relaxed.bound);
@@ -206,17 +224,26 @@ impl<'a> Search<'a> {
             }
         }
         if self.nodes.is_power_of_two() {
-            self.round_up(&node, &counts, judge);
+            self.round_up(&node, &counts, judge, limits);
         }
         self.branch(&node, &counts);
     }
 
+    /// Keeps a node whose program was ended by the clock, for nothing is known of it but a bound. Of the first one, what the program
+    /// has come to is taken as it is.
+    fn cut_short(&mut self, node: Node, relaxed: &Relaxed, judge: &mut Judge<'_>, limits: &Limits) {
+        if self.nodes == 1 {
+            self.round_up(&node, &relaxed.counts, judge, limits);
+        }
+        self.waiting.push(Node { bound: node.bound.max(relaxed.bound), ..node });
+    }
+
     /// Looks near counts that are better than what was known. Where sizes go whole, a judge would have to be asked of each.
-    fn improve(&mut self, known: Option<f64>) {
+    fn improve(&mut self, known: Option<f64>, limits: &Limits) {
         let least = self.bound();
         let Some((best, counts)) = &self.best else { return };
         if self.model.slices.is_none() && known.is_none_or(|known| *best < known) {
-            let found = self.cuts.descend(self.model, &mut self.blocks, counts, least);
+            let found = self.cuts.descend(self.model, &mut self.blocks, counts, least, limits);
             if let Some(counts) = found {
                 self.offer(counts);
             }
@@ -224,10 +251,10 @@ impl<'a> Search<'a> {
     }
 
     /// Cheaper counts near the best answer, those with most room first: where sizes go whole, that is where they may fit.
-    pub(crate) fn roomiest(&mut self) -> Vec<Vec<u32>> {
+    pub(crate) fn roomiest(&mut self, limits: &Limits) -> Vec<Vec<u32>> {
         let least = self.bound();
         let Some((_, counts)) = &self.best else { return Vec::new() };
-        self.cuts.roomiest(self.model, &mut self.blocks, counts, least)
+        self.cuts.roomiest(self.model, &mut self.blocks, counts, least, limits)
     }
 
     /// Rules out counts that are not cheaper than what is known; false where that leaves none.
@@ -292,7 +319,7 @@ impl<'a> Search<'a> {
     }
 
     /// Whole counts near fractional ones that carry the sizes: all rounded up, then fewer of the dearest types where that is enough.
-    fn round_up(&mut self, node: &Node, counts: &[f64], judge: &mut Judge<'_>) {
+    fn round_up(&mut self, node: &Node, counts: &[f64], judge: &mut Judge<'_>, limits: &Limits) {
         let up = counts.iter().zip(&node.high).map(|(count, high)| as_count((count - WHOLE).ceil()).min(*high));
         let mut counts: Vec<u32> = up.collect();
         if !self.carries(&counts) {
@@ -301,7 +328,7 @@ impl<'a> Search<'a> {
         let mut order: Vec<usize> = (0..counts.len()).collect();
         order.sort_by(|a, b| self.model.types[*b].cost.total_cmp(&self.model.types[*a].cost));
         for at in order {
-            if counts[at] > node.low[at] {
+            if counts[at] > node.low[at] && !limits.reached(0) {
                 counts[at] -= 1;
                 if !self.carries(&counts) {
                     counts[at] += 1;

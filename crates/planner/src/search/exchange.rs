@@ -2,6 +2,7 @@
 //! refuted again without a program (Benders' cuts).
 
 use super::block::{Block, ENOUGH, Prices};
+use crate::limits::Limits;
 use crate::model::Model;
 
 /// Cuts that are kept.
@@ -56,10 +57,14 @@ impl Cuts {
         blocks: &mut [Block],
         counts: &[u32],
         least: f64,
+        limits: &Limits,
     ) -> Vec<Vec<u32>> {
         let mut found = Vec::new();
         // Of the dearest, which have most room.
         for (_, counts) in exchanges(model, counts, least).into_iter().rev().take(PROGRAMS) {
+            if limits.reached(0) {
+                break;
+            }
             if self.carries(blocks, &counts) {
                 let own: Vec<f64> = counts.iter().map(|count| f64::from(*count)).collect();
                 let room = blocks.iter_mut().map(|block| block.carried(&block.own(&own)).multiple);
@@ -78,13 +83,14 @@ impl Cuts {
         blocks: &mut [Block],
         counts: &[u32],
         least: f64,
+        limits: &Limits,
     ) -> Option<Vec<u32>> {
         let mut best: Option<Vec<u32>> = None;
         let mut programs = 0;
         loop {
             let now = best.as_deref().unwrap_or(counts);
             let next = exchanges(model, now, least).into_iter().find(|(_, counts)| {
-                if programs >= PROGRAMS || self.refute(blocks, counts) {
+                if programs >= PROGRAMS || self.refute(blocks, counts) || limits.reached(0) {
                     return false;
                 }
                 programs += 1;

@@ -8,6 +8,7 @@ use crate::domain::Domain;
 use crate::greedy::{Draft, whole};
 use crate::limits::Limits;
 use crate::model::Model;
+use std::cell::Cell;
 
 /// What is this close to a whole number is one.
 const WHOLE: f64 = 1e-6;
@@ -34,7 +35,7 @@ struct Joint<'a> {
     step: f64,
     best: Option<f64>,
     draft: Option<Draft>,
-    /// Whether something was whole but for rounding, and no answer.
+    /// Whether something was whole but for rounding, and no answer; or was not looked at to its end.
     doubt: bool,
 }
 
@@ -73,13 +74,23 @@ fn bounds(block: &Block, slices: u32) -> Bounds {
 impl Joint<'_> {
     fn visit(&mut self, mut node: Node, stack: &mut Vec<Node>, limits: &Limits) {
         let (best, step) = (self.best, self.step);
-        let enough = |bound: f64| beaten(best, raised(bound, step));
+        let ended = Cell::new(false);
+        let enough = |bound: f64| {
+            let enough = beaten(best, raised(bound, step));
+            ended.set(!enough && limits.reached(0));
+            enough || ended.get()
+        };
         self.master.cutoff = best.map_or(f64::INFINITY, |best| best - step);
         self.master.within(&node.bounds);
         let Some(relaxed) = self.master.solve(self.model, &self.blocks, (&node.low, &node.high), &enough) else {
             return;
         };
-        if enough(relaxed.bound) {
+        if ended.get() {
+            // Of this node nothing is known.
+            self.doubt = true;
+            return;
+        }
+        if beaten(best, raised(relaxed.bound, step)) {
             return;
         }
         let mixed: Vec<Vec<f64>> = (0..self.blocks.len()).map(|at| self.master.mixed(at)).collect();

@@ -6,13 +6,15 @@ use super::block::Block;
 use super::lp::{Columns, End, keep};
 use crate::domain::Domain;
 use crate::model::Model;
+use rows::Rows;
+
+mod duals;
+mod rows;
 
 /// Placements that are kept: making one anew takes less than weighing many at each pivot.
 const POOL: usize = 50;
 /// Placements that one node makes at most.
 const MOST_PLACEMENTS: usize = 3_000;
-/// What stands for nothing in a right-hand side, which must be above it.
-const NOTHING: f64 = 1e-10;
 /// Of what a block is worth, a placement must gain this much.
 const GAIN: f64 = 1e-10;
 /// A program ends where its bound is as close to what it has reached as this part of what is left below the cutoff.
@@ -53,43 +55,10 @@ enum Meaning {
     Block(usize),
 }
 
-#[derive(Debug, Default)]
-struct Rows {
-    /// First row of each block's types.
-    capacity: Vec<usize>,
-    high: usize,
-    /// Row of the counts up to today's, of types where a change costs.
-    current: Vec<Option<usize>>,
-    block: usize,
-    limit: usize,
-    all: usize,
-}
-
 /// A node's program: what no whole counts within its bounds are cheaper than, and counts.
 pub(crate) struct Relaxed {
     pub(crate) bound: f64,
     pub(crate) counts: Vec<f64>,
-}
-
-impl Rows {
-    fn of(model: &Model, blocks: &[Block]) -> Self {
-        let mut rows = Self::default();
-        for block in blocks {
-            rows.capacity.push(rows.all);
-            rows.all += block.types.len();
-        }
-        rows.high = rows.all;
-        rows.all += model.types.len();
-        for one in &model.types {
-            let changes = one.current.is_some() && model.change_cost > 0.0;
-            rows.current.push(changes.then_some(rows.all));
-            rows.all += usize::from(changes);
-        }
-        rows.block = rows.all;
-        rows.limit = rows.block + blocks.len();
-        rows.all = rows.limit + model.limits.len();
-        rows
-    }
 }
 
 impl Master {
@@ -211,33 +180,6 @@ impl Master {
         Some(Relaxed { bound, counts: self.counts(low) })
     }
 
-    /// Right-hand sides at a node's bounds; none where lower bounds break a limit.
-    fn right(&self, model: &Model, blocks: &[Block], low: &[u32], high: &[u32]) -> Option<Vec<f64>> {
-        let mut rhs = vec![1.0; self.rows.all];
-        for (first, block) in self.rows.capacity.iter().zip(blocks) {
-            for (own, at) in block.types.iter().enumerate() {
-                rhs[first + own] = f64::from(low[*at]);
-            }
-        }
-        for at in 0..low.len() {
-            rhs[self.rows.high + at] = f64::from(high[at] - low[at]);
-            if let Some((row, now)) = self.rows.current[at].zip(model.types[at].current) {
-                rhs[row] = f64::from(now.clamp(low[at], high[at]) - low[at]);
-            }
-        }
-        for (limit, row) in model.limits.iter().zip(self.rows.limit..) {
-            let taken: f64 = limit.weights.iter().map(|(at, weight)| weight * f64::from(low[*at])).sum();
-            rhs[row] = limit.most - taken;
-            if rhs[row] < -1e-9 * limit.most.max(1.0) {
-                return None;
-            }
-        }
-        for own in &mut rhs {
-            *own = own.max(NOTHING);
-        }
-        Some(rhs)
-    }
-
     /// Makes placements until none gains more; the best bound on the way.
     fn generate(
         &mut self,
@@ -289,64 +231,6 @@ impl Master {
             }
         }
         (added, total)
-    }
-
-    /// What a replica of each type earns at the prices.
-    pub(super) fn paid(&self, model: &Model, blocks: &[Block]) -> Vec<f64> {
-        let mut paid = vec![0.0; model.types.len()];
-        for (at, block) in blocks.iter().enumerate() {
-            for (one, price) in block.types.iter().zip(self.own_prices(at, block)) {
-                paid[*one] += price;
-            }
-        }
-        for (limit, row) in model.limits.iter().zip(self.rows.limit..) {
-            for (at, weight) in &limit.weights {
-                paid[*at] -= self.prices[row] * weight;
-            }
-        }
-        paid
-    }
-
-    /// Prices of the time of a block's types. Prices of nothing leave open where a size goes.
-    pub(super) fn own_prices(&self, at: usize, block: &Block) -> Vec<f64> {
-        let first = self.rows.capacity[at];
-        self.prices[first..first + block.types.len()].iter().map(|price| price.max(1e-12)).collect()
-    }
-
-    /// What no counts within the bounds are cheaper than, at the program's prices, at which serving costs so much.
-    pub(super) fn bound(&self, model: &Model, blocks: &[Block], (low, high): (&[u32], &[u32]), cost: f64) -> f64 {
-        let mut bound = cost;
-        let paid = self.paid(model, blocks);
-        for (limit, row) in model.limits.iter().zip(self.rows.limit..) {
-            bound -= self.prices[row] * limit.most;
-        }
-        for (at, one) in model.types.iter().enumerate() {
-            let value = |count: u32| {
-                let change = one.current.map_or(0.0, |now| f64::from(now.abs_diff(count)) * model.change_cost);
-                (one.cost - paid[at]) * f64::from(count) + change
-            };
-            // Convex in the count: the least is at a bound or at today's.
-            let now = one.current.map(|now| now.clamp(low[at], high[at]));
-            let least =
-                [Some(low[at]), Some(high[at]), now].into_iter().flatten().map(value).fold(f64::INFINITY, f64::min);
-            bound += least;
-        }
-        bound
-    }
-
-    /// What a replica's time is worth to a block, after [`Master::solve`]; the block's own number of the type.
-    pub(crate) fn price(&self, block: usize, own: usize) -> f64 {
-        self.prices[self.rows.capacity[block] + own]
-    }
-
-    /// What one replica more of a type costs in limits that are used up.
-    pub(crate) fn limited(&self, model: &Model, at: usize) -> f64 {
-        let limits = model.limits.iter().zip(self.rows.limit..);
-        let weight = |(limit, row): (&crate::model::Limit, usize)| {
-            let own = limit.weights.iter().filter(|(other, _)| *other == at);
-            own.map(|(_, weight)| weight * self.prices[row]).sum::<f64>()
-        };
-        limits.map(weight).sum()
     }
 
     fn served(&self, blocks: usize) -> bool {

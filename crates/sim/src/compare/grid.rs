@@ -89,9 +89,9 @@ pub struct Ran {
 /// The share of the peak window that a static fleet is planned to be busy.
 const UTILIZATION: f64 = 0.8;
 /// The SLO's share of requests.
-const TARGET: f64 = 0.99;
+pub const TARGET: f64 = 0.99;
 /// Where capacity beyond need attains less, a cell is not scored.
-const SCORED: f64 = 0.90;
+pub const SCORED: f64 = 0.90;
 /// Windows of the oracle's schedule and of the late oracle's look, seconds.
 const SCHEDULE_STEP: f64 = 10.0;
 const LATE_STEP: f64 = 5.0;

@@ -5,6 +5,6 @@ mod grid;
 mod summary;
 
 pub use cell::Cell;
-pub use grid::{CompareError, Compared, Grid, Load, Ran, run};
+pub use grid::{CompareError, Compared, Grid, Load, Ran, SCORED, TARGET, run};
 pub(crate) use grid::{Pair, parallel};
 pub use summary::{Summary, summaries};

@@ -15,5 +15,5 @@ const PROMETHEUS: f64 = 15.0;
 
 pub use fixed::{Fixed, Schedule};
 pub use late::Late;
-pub use named::{NAMES, Named, POLICIES, Terms, names};
+pub use named::{Named, POLICIES, Terms, names};
 pub use product::{Product, ProductError, Products};

@@ -135,17 +135,6 @@ pub fn names() -> Vec<&'static str> {
     POLICIES.iter().chain(&ABLATIONS).map(|policy| policy.name).collect()
 }
 
-/// Their names.
-pub const NAMES: [&str; POLICIES.len()] = {
-    let mut names = [""; POLICIES.len()];
-    let mut at = 0;
-    while at < POLICIES.len() {
-        names[at] = POLICIES[at].name;
-        at += 1;
-    }
-    names
-};
-
 impl Named {
     /// The policy called `name`.
     #[must_use]

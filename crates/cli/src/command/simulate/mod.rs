@@ -12,7 +12,7 @@ use autoscaler_api::PodAutoscaler;
 use given::Given;
 use serde_json::{Map, Value};
 use show::{cell, compare, line, table};
-use simulator::policy::{NAMES, Named, Products, Terms};
+use simulator::policy::{Named, Products, Terms, names};
 use simulator::report::{Run, thinned};
 use simulator::world::{Router, Setup, Timeline, run as run_world, run_fleet};
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ pub(crate) struct SimulateArgs {
     #[arg(required_unless_present = "policy", conflicts_with = "policy")]
     file: Option<PathBuf>,
     /// A policy of `compare` in place of a manifest
-    #[arg(long, value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(NAMES))]
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(names()))]
     policy: Option<String>,
     /// The policy's knob: above 1 fuller and cheaper, below 1 safer
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, requires = "policy")]

@@ -1,7 +1,7 @@
 //! A run as a line of JSON, as a cell of a report, and as text.
 
 use serde_json::{Map, Value, json};
-use simulator::compare::Cell;
+use simulator::compare::{Cell, SCORED, TARGET};
 use simulator::demand::Demand;
 use simulator::oracle;
 use simulator::report::Run;
@@ -73,12 +73,12 @@ pub(super) fn compare(
     hits: bool,
 ) -> anyhow::Result<()> {
     let ample = oracle::constant(setup, arrivals, setup.group.max)?.outcome.fates.attainment();
-    let target = ample.min(0.99);
+    let target = ample.min(TARGET);
     let constant = oracle::best_constant(setup, arrivals, setup.group.max, target)?;
     let found = oracle::oracle(setup, arrivals, &demand, target, &constant)?;
     let fine = Demand::of(&setup.group.engine, setup.slo, arrivals, setup.length, 5.0, hits).unwrap_or(demand);
     let (_, late) = oracle::late_oracle(setup, arrivals, &Arc::new(fine), (&found, target), constant.count(), None)?;
-    let (best, scored) = (&found.outcome, ample >= 0.90);
+    let (best, scored) = (&found.outcome, ample >= SCORED);
     for (key, value) in [
         ("target", json!(target)),
         ("attainableMax", json!(ample)),
