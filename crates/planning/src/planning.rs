@@ -61,7 +61,7 @@ const FASTEST: (f64, f64) = (1e6, 1e10);
 /// No fewer may be planned to miss than so many times what misses on idle engines.
 const UNAVOIDABLE: f64 = 2.0;
 /// Part of what is allowed that is planned for: counts are whole, but the future is not.
-const PLANNED: f64 = 0.82;
+const PLANNED: f64 = 0.78;
 
 impl Planning {
     /// A planning that has seen nothing.
