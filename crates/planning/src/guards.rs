@@ -13,16 +13,13 @@ const DRAIN: f64 = 60.0;
 const FULL: f64 = 0.9;
 /// Fewer replicas have to carry the load of now at no more than so many times what may miss.
 const NOW: f64 = 2.0;
-/// What a plan asked for is kept for so many seconds, or a start-up where that is longer: a change of direction within ten minutes is
-/// flapping.
-const HOLD: f64 = 600.0;
 /// Most plans that are remembered: an hour's of one a second.
 const RECENT: usize = 3600;
 
 impl Planning {
     /// Seconds for which a plan keeps what one asked for.
     pub(crate) fn hold(&self) -> f64 {
-        self.horizon().max(HOLD)
+        self.horizon().max(self.settings.hold)
     }
 
     /// The count with what waits and what is there now, and which of them asked for it.

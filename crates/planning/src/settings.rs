@@ -15,6 +15,8 @@ pub struct Settings {
     pub startup: f64,
     /// Seconds to look ahead; none takes the measured start-up.
     pub horizon: Option<f64>,
+    /// Seconds for which a plan keeps what one asked for; a start-up where that is longer.
+    pub hold: f64,
     /// Seconds of a season that load is known to have.
     pub season: Option<f64>,
     /// Known changes of load.
@@ -120,6 +122,7 @@ impl Settings {
             attainment: ATTAINMENT,
             startup: STARTUP,
             horizon: None,
+            hold: HOLD,
             season: None,
             events: Vec::new(),
             typical: None,
@@ -145,6 +148,9 @@ impl Settings {
                 "horizon",
                 format!("is {}; allowed: 1 to {HORIZON} seconds", self.horizon.unwrap_or_default()),
             );
+        }
+        if !(0.0..=HORIZON).contains(&self.hold) {
+            return wrong("hold", format!("is {}; allowed: 0 to {HORIZON} seconds", self.hold));
         }
         let positive = |value: f64| value.is_finite() && value > 0.0;
         if self.typical.is_some_and(|(input, output)| !(positive(input) && positive(output))) {
@@ -186,6 +192,8 @@ impl Settings {
 const ATTAINMENT: f64 = 0.99;
 /// A typical start-up of an 8B model on a warm node, seconds: what stands before one was measured.
 const STARTUP: f64 = 120.0;
+/// What a plan asked for is kept so long, seconds: a change of direction within ten minutes is flapping.
+const HOLD: f64 = 600.0;
 /// Farthest that a horizon may look, seconds: what the forecaster does at its step.
 const HORIZON: f64 = 10_800.0;
 /// Kinds of replicas of one model.

@@ -1,6 +1,6 @@
 //! What manifests mean for planning: one model's targets, its SLO, its forecast. Reads no file: whoever calls has the profiles.
 
-use autoscaler_api::resolved::ResolvedAutoscaler;
+use autoscaler_api::resolved::{ResolvedAutoscaler, RulesFrom};
 use autoscaler_api::v1alpha1::{Objective as ApiObjective, ObjectiveMetric};
 use autoscaler_planning::{Knowledge, Objective, Planning, Settings, SettingsError, Target};
 use engine_model::EngineSpec;
@@ -37,6 +37,8 @@ const ENGINE_FIELD: &str = "weightsMs";
 /// The usual SLO of interactive chat, where a manifest has none: 2 s to the first token, 100 ms a token.
 const TTFT: f64 = 2.0;
 const TPOT: f64 = 0.1;
+/// What is longer is cut, seconds.
+const LONGEST_HOLD: f64 = 3600.0;
 
 /// The planning of the autoscalers of one model, with what is known of each. `epoch` is the Unix time of the world's zero, which
 /// events are on. SLO and forecast are those of the first that has them.
@@ -64,6 +66,12 @@ pub fn settings(objects: &[(&ResolvedAutoscaler, Known)], epoch: f64) -> Setting
     // All say it of one router; where they differ, the plan that is kept in either case stands.
     let routes = objects.iter().filter_map(|(object, _)| object.routes_by_size).reduce(|one, other| one && other);
     settings.routes_by_size = routes.unwrap_or(false);
+    // Whoever says how long to wait before shrinking says it of plans, too; the most careful of several stands.
+    let holds = objects.iter().filter_map(|(object, _)| match object.rules_from {
+        RulesFrom::Behavior => object.rules_down.stabilization,
+        RulesFrom::Annotations | RulesFrom::Kubernetes => object.cooldown_down,
+    });
+    settings.hold = holds.max().map_or(settings.hold, |hold| hold.as_secs_f64().min(LONGEST_HOLD));
     if let Some(forecast) = objects.iter().find_map(|(object, _)| object.forecast.as_ref()) {
         settings.horizon = forecast.horizon_seconds.map(f64::from);
         settings.season = forecast.season_seconds.map(f64::from);
@@ -97,13 +105,38 @@ mod tests {
     use autoscaler_api::{PodAutoscaler, resolve};
     use serde_json::json;
 
-    fn object(name: &str, by_size: Option<bool>) -> ResolvedAutoscaler {
-        let mut object = json!({
+    #[test]
+    fn a_plan_holds_for_as_long_as_the_manifest_stabilizes() {
+        let held = |change: &dyn Fn(&mut serde_json::Value)| {
+            let mut object = manifest("one");
+            change(&mut object);
+            let object: PodAutoscaler = serde_json::from_value(object).unwrap();
+            let knowledge = Knowledge::Engine(Box::new(EngineSpec::builtin("l4-8b").unwrap()));
+            settings(&[(&resolve(&object).unwrap(), Known { knowledge, cost: None })], 0.0).hold
+        };
+        assert!((held(&|_| ()) - 600.0).abs() < 1e-9);
+        let cooldown = held(&|object| {
+            let key = "autoscaling.aibrix.ai/scale-down-cooldown-window";
+            object["metadata"]["annotations"] = json!({key: "45s"});
+        });
+        assert!((cooldown - 45.0).abs() < 1e-9);
+        let behavior = held(&|object| {
+            object["spec"]["behavior"] = json!({"scaleDown": {"stabilizationWindowSeconds": 120}});
+        });
+        assert!((behavior - 120.0).abs() < 1e-9);
+    }
+
+    fn manifest(name: &str) -> serde_json::Value {
+        json!({
             "apiVersion": "autoscaling.aibrix.ai/v1alpha1", "kind": "PodAutoscaler", "metadata": {"name": name},
             "spec": {"scalingStrategy": "Optimizer", "maxReplicas": 3,
                 "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
                 "metricsSources": [{"metricSourceType": "external", "targetMetric": "queue", "targetValue": "10"}]},
-        });
+        })
+    }
+
+    fn object(name: &str, by_size: Option<bool>) -> ResolvedAutoscaler {
+        let mut object = manifest(name);
         if let Some(by_size) = by_size {
             object["spec"]["routesBySize"] = json!(by_size);
         }
