@@ -114,6 +114,13 @@ impl fmt::Display for SpecError {
 impl std::error::Error for SpecError {}
 
 impl EngineSpec {
+    /// Whether a request of so many prompt and answer tokens is within the context and the KV cache. An engine keeps a part of its cache
+    /// free (`watermark`), so that it may still refuse what just fits.
+    #[must_use]
+    pub fn fits(&self, input: u32, output: u32) -> bool {
+        u64::from(input) + u64::from(output) <= u64::from(self.max_model_len).min(self.kv_capacity_tokens)
+    }
+
     /// Checks that every parameter is one that an engine can have; names the first that is not.
     pub fn validate(&self) -> Result<(), SpecError> {
         number("overheadMs", self.overhead_ms, 0.0, MAX_MS)?;

@@ -14,8 +14,8 @@ use std::time::Duration;
 const MOST_EFFORT: u32 = 4;
 /// Part of the time for counts judged lightly, before all else.
 const FIRST: f64 = 0.005;
-/// Parts of the time that is left for counts and slices together, where there is one thread: where all cheaper counts have been judged, if in vain, and
-/// where there were too many.
+/// Parts of the time that is left for counts and slices together, where there is one thread: where all cheaper counts have been
+/// judged, if in vain, and where there were too many.
 const SEEN: f64 = 0.4;
 const UNSEEN: f64 = 0.85;
 /// Part of the time that is left for counts that nobody has looked at yet, before those that are open are judged again.

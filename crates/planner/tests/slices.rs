@@ -2,31 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "all of it is test code")]
 
-use planner::{Gpu, Load, Problem, Split, Status, solve};
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+mod common;
 
-/// Types whose dearer ones are better at long requests, and sizes whose loads differ by orders of magnitude.
+use planner::{Problem, Split, Status, solve};
+
 fn problem(seed: u64, types: u8, sizes: u32, slices: u32) -> Problem {
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let round = |value: f64, decimals: f64| (value * decimals).round() / decimals;
-    let mut problem = Problem { deadline_seconds: 120.0, split: Split::Slices(slices), ..Problem::default() };
-    for at in 0..types {
-        let cost = round(0.7 * 1.6_f64.powi(i32::from(at)) * random.random_range(0.8..1.2), 1e3);
-        problem.gpus.insert(format!("g{at}"), Gpu { cost, ..Gpu::default() });
-    }
-    for _ in 0..sizes {
-        let size = 2.0_f64.powf(random.random_range(0.0..8.0));
-        let mut load = Load::default();
-        for (name, gpu) in &problem.gpus {
-            let capacity = round(20.0 * gpu.cost.powf(random.random_range(0.6..1.4)) / size, 1e6);
-            load.capacity.insert(name.clone(), capacity);
-        }
-        let scale = [2.0, 20.0, 200.0, 1000.0][random.random_range(0..4)];
-        load.rate = random.random::<f64>() * scale * 10.0 / size / f64::from(sizes);
-        problem.load.push(load);
-    }
-    problem
+    Problem { deadline_seconds: 120.0, split: Split::Slices(slices), ..common::problem(seed, types, sizes, None) }
 }
 
 /// Seed, types, sizes, slices and the optimum, which an outside solver (`HiGHS` 1.16) proves.

@@ -64,10 +64,14 @@ impl Planning {
         // A clock that went back leaves plans of the future behind.
         self.recent.retain(|(at, _)| (now - window..=now).contains(at));
         self.recent.drain(..self.recent.len().saturating_sub(RECENT));
-        let targets = self.settings.targets.len();
+        self.asked_for()
+    }
+
+    /// The most that plans of late asked for, by target.
+    pub(crate) fn asked_for(&self) -> Vec<u32> {
         let highest =
             |at: usize| self.recent.iter().filter_map(|(_, counts)| counts.get(at)).max().copied().unwrap_or(0);
-        (0..targets).map(highest).collect()
+        (0..self.settings.targets.len()).map(highest).collect()
     }
 }
 

@@ -7,6 +7,7 @@
 use crate::choose::{Expectation, MOST, fewest};
 use crate::outlook::{FORECAST, Flow, KINDS};
 use crate::planning::Planning;
+use crate::replay::Curve;
 use crate::risk::Risk;
 
 /// What one kind of level asks for.
@@ -20,8 +21,8 @@ pub(crate) struct Answer {
     /// What the formula alone asks for.
     pub(crate) formula: u32,
     pub(crate) count: u32,
-    /// What holding to this kind has cost, in mean replicas; none where that has not been replayed.
-    replayed: Option<f64>,
+    /// What was replayed; none where nothing was, and where there is no load.
+    curve: Option<Curve>,
 }
 
 /// By kind; none where there is no such level.
@@ -51,30 +52,34 @@ impl Planning {
             let level = risk.work(flow.input, flow.requests);
             let expected = Expectation { level, ratios: &ratios, scale };
             let formula = expected.fewest(risk, allowed, MOST);
-            let blended = |count: u32| self.blended(kind, level, count, expected.misses(risk, count));
+            let curve = self.replay.as_ref().filter(|_| level > 0.0).and_then(|replay| replay.curve(kind));
+            let blended = |count: u32| blended(curve.as_ref(), level, count, expected.misses(risk, count));
             let count = fewest(&blended, allowed, MOST);
-            let replayed = self.replay.as_ref().filter(|_| level > 0.0).and_then(|replay| {
-                let enough = replay.missed(kind, 1.0).is_some_and(|(ended, _)| ended >= REPLAYED);
-                replay.level(kind).filter(|_| enough).map(|mean| mean * f64::from(count) / level)
-            });
-            Some(Answer { flow, ratios, level, formula, count, replayed })
+            Some(Answer { flow, ratios, level, formula, count, curve })
         })
     }
+}
 
-    /// The share that is expected to miss, where the formula says so much.
-    fn blended(&self, kind: usize, level: f64, count: u32, formula: f64) -> f64 {
-        let replay = self.replay.as_ref().filter(|_| level > 0.0);
-        match replay.and_then(|replay| replay.missed(kind, f64::from(count) / level)) {
-            Some((ended, share)) => (share * ended + formula * FORMULA) / (ended + FORMULA),
-            None => formula,
-        }
+impl Answer {
+    /// The share that is expected to miss with so many replicas.
+    pub(crate) fn expected(&self, risk: &Risk, scale: f64, count: u32) -> f64 {
+        let expected = Expectation { level: self.level, ratios: &self.ratios, scale };
+        blended(self.curve.as_ref(), self.level, count, expected.misses(risk, count))
     }
 
-    /// The share that is expected to miss with so many replicas, by one kind of level.
-    pub(crate) fn expected(&self, kind: usize, answer: &Answer, risk: &Risk, scale: f64, count: u32) -> f64 {
-        let expected = Expectation { level: answer.level, ratios: &answer.ratios, scale };
-        self.blended(kind, answer.level, count, expected.misses(risk, count))
+    /// What holding to this kind has cost, in mean replicas; none where that has not been replayed.
+    fn replayed(&self) -> Option<f64> {
+        let curve = self.curve.as_ref().filter(|curve| curve.ended >= REPLAYED)?;
+        Some(curve.level? * f64::from(self.count) / self.level)
     }
+}
+
+/// The share that is expected to miss, where the formula says so much.
+fn blended(curve: Option<&Curve>, level: f64, count: u32, formula: f64) -> f64 {
+    curve.map_or(formula, |curve| {
+        let (ended, share) = (curve.ended, curve.share(f64::from(count) / level));
+        (share * ended + formula * FORMULA) / (ended + FORMULA)
+    })
 }
 
 /// What each kind has cost, in mean replicas.
@@ -93,7 +98,7 @@ impl Costs {
             let asked = f64::from(answer.count);
             let share = (passed / JUDGED).max(passed / known).min(1.0);
             let before = cost.unwrap_or(asked);
-            *cost = Some(answer.replayed.unwrap_or(before + (asked - before) * share));
+            *cost = Some(answer.replayed().unwrap_or(before + (asked - before) * share));
         }
     }
 
@@ -126,7 +131,8 @@ mod tests {
 
     fn answer(count: u32, replayed: impl Into<Option<f64>>) -> Answer {
         let flow = Flow { input: 1000.0, requests: 1.0 };
-        Answer { flow, ratios: Vec::new(), level: 1.0, formula: count, count, replayed: replayed.into() }
+        let curve = replayed.into().map(|cost| Curve::of(1000.0, cost / f64::from(count)));
+        Answer { flow, ratios: Vec::new(), level: 1.0, formula: count, count, curve }
     }
 
     #[test]

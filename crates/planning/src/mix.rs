@@ -20,8 +20,6 @@ const CELLS: f64 = 1.0;
 const TOO_LONG: f64 = 0.1;
 /// Targets are compared at what so many of the first carry: as many as the risk knows how to pool.
 const COMPARED: f64 = 8.0;
-/// No fewer may miss than so many times what misses on idle engines: no capacity changes that.
-const UNAVOIDABLE: f64 = 2.0;
 /// A mix is taken to last so many seconds, and no change costs more than this part of the cheapest replica's hour.
 const LASTS: f64 = 600.0;
 const MOST_CHURN: f64 = 0.25;
@@ -68,10 +66,7 @@ impl Shares {
         let sample = sizes.sample();
         let share = |knowledge: &Knowledge| {
             let serves = |(input, output): &(u32, u32)| match knowledge {
-                Knowledge::Engine(engine) => {
-                    u64::from(*input) + u64::from(*output)
-                        <= u64::from(engine.max_model_len).min(engine.kv_capacity_tokens)
-                }
+                Knowledge::Engine(engine) => engine.fits(*input, *output),
                 Knowledge::Profile(profile) => profile.capacity(f64::from(*input), f64::from(*output)) > 0.0,
             };
             let of = |sizes: &mut dyn Iterator<Item = &(u32, u32)>| {
@@ -91,10 +86,9 @@ impl Shares {
 fn ratio(first: &Risk, risk: &Risk, input: f64, free: f64) -> f64 {
     let work = (first.work(input, 1.0), risk.work(input, 1.0));
     let fluid = if work.0 > 0.0 && work.1 > 0.0 { work.0 / work.1 } else { 1.0 };
-    let allowed = |risk: &Risk| free.max(risk.idle() * UNAVOIDABLE);
-    let rate = load_at(first, COMPARED, allowed(first)) * COMPARED / work.0.max(1e-9);
+    let rate = load_at(first, COMPARED, first.allowing(free)) * COMPARED / work.0.max(1e-9);
     let own = Expectation { level: rate * work.1, ratios: &[(1.0, 1.0)], scale: 1.0 };
-    let needed = need(&own, risk, allowed(risk));
+    let needed = need(&own, risk, risk.allowing(free));
     if rate > 0.0 && needed > LEAST && needed < f64::from(MOST) { COMPARED / needed } else { fluid }
 }
 

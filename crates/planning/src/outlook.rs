@@ -2,8 +2,8 @@
 //!
 //! Load is looked at as a level and what becomes of it: for each of several levels (means over two minutes to four hours, and a
 //! forecast) the ratios of the load that came a horizon later to the level then are counted. All of these distributions are true to
-//! what happened; the best level is the one whose distribution asks for the least capacity. Short levels win where load drifts, long
-//! ones where it comes in bursts that nobody can foresee, and the forecast where it has a trend or a season.
+//! what happened; those that ask for little capacity weigh most (`kinds`). Short levels win where load drifts, long ones where it comes
+//! in bursts that nobody can foresee, and the forecast where it has a trend or a season.
 
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -144,12 +144,6 @@ impl Outlook {
     /// Whether the levels have been found.
     pub(crate) fn is_settled(&self) -> bool {
         self.began.is_some_and(|began| self.last - began >= SETTLED)
-    }
-
-    /// Whether a kind has been back-tested at all.
-    #[must_use]
-    pub fn known(&self, kind: usize) -> f64 {
-        self.counts.get(kind).map_or(0.0, |counts| counts.iter().sum())
     }
 
     /// Ratios and their weights, which sum up to 1. Weighted by load: it is requests that miss, not seconds.

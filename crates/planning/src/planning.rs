@@ -58,8 +58,6 @@ const STEP: f64 = 30.0;
 const GRACE: f64 = 120.0;
 /// Most requests and prompt tokens a second that are believed; what says more is a broken counter.
 const FASTEST: (f64, f64) = (1e6, 1e10);
-/// No fewer may be planned to miss than so many times what misses on idle engines.
-const UNAVOIDABLE: f64 = 2.0;
 /// Part of what is allowed that is planned for: counts are whole, but the future is not.
 const PLANNED: f64 = 0.78;
 
@@ -221,8 +219,7 @@ impl Planning {
         let mean = forecast.as_ref().map(|forecast| forecast.mean);
         let event = forecast.and_then(|forecast| forecast.event);
         let risk = self.risks.first()?.as_ref()?;
-        // What misses on idle engines cannot be bought off: it is allowed, and said.
-        let allowed = (allowed * PLANNED * self.settings.boldness).max(risk.idle() * UNAVOIDABLE).min(0.5);
+        let allowed = risk.allowing(allowed * PLANNED * self.settings.boldness).min(0.5);
         let answers = self.answers(risk, scale, allowed, mean);
         self.costs.learn(&answers, passed, (now - first).max(passed).max(1e-3));
         let (kind, count) = self.costs.mixed(&answers, event.is_some())?;
@@ -233,7 +230,7 @@ impl Planning {
             by: NAMES[kind],
             horizon: self.horizon(),
             allowed,
-            expected: self.expected(kind, answer, risk, scale, count),
+            expected: answer.expected(risk, scale, count),
             scale,
             attainment: self.trust.attainment(),
             cost: 0.0,

@@ -35,6 +35,8 @@ const COUNTS: u32 = 4;
 const REQUESTS: (usize, usize) = (1500, 4);
 /// From here on all are taken to miss, which saves trying.
 const ALL: f64 = 0.9;
+/// No fewer may be planned to miss than so many times what misses on idle engines.
+const UNAVOIDABLE: f64 = 2.0;
 /// How misses grow with the load where only a profile is known.
 const POWER: i32 = 4;
 /// Times by which a limit is loosened for a unit of work where an engine cannot keep it even alone, and how often.
@@ -62,11 +64,7 @@ impl Risk {
     }
 
     fn simulated(spec: &EngineSpec, objective: &Objective, sample: &[Size]) -> Option<Self> {
-        let fits = |size: &&Size| {
-            let tokens = u64::from(size.0) + u64::from(size.1);
-            tokens <= u64::from(spec.max_model_len).min(spec.kv_capacity_tokens)
-        };
-        let sizes: Vec<Size> = sample.iter().filter(fits).copied().collect();
+        let sizes: Vec<Size> = sample.iter().filter(|size| spec.fits(size.0, size.1)).copied().collect();
         if sizes.is_empty() {
             return None;
         }
@@ -117,6 +115,12 @@ impl Risk {
             Curve::Power(_) => 0.0,
             Curve::Measured(rows) => rows.last().map_or(0.0, |row| row[0]),
         }
+    }
+
+    /// The share that may be planned to miss where the SLO allows so much: what misses on idle engines cannot be bought off.
+    #[must_use]
+    pub fn allowing(&self, allowed: f64) -> f64 {
+        allowed.max(self.idle() * UNAVOIDABLE)
     }
 
     /// Replica-seconds of one request of a size, from the means that the risk was made for; only an engine's tell prompts apart.

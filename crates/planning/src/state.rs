@@ -56,15 +56,8 @@ impl Planning {
             startups: self.startups.clone(),
             forecaster: self.forecaster.state(),
             replay: self.replay.as_ref().map(Replay::counted).or_else(|| self.counted.clone()).unwrap_or_default(),
-            held: self.asked_for(),
+            held: self.settings.targets.iter().map(|target| target.name.clone()).zip(self.asked_for()).collect(),
         }
-    }
-
-    /// The most that plans of late asked for.
-    fn asked_for(&self) -> BTreeMap<String, u32> {
-        let targets = self.settings.targets.iter().enumerate();
-        let most = |at: usize| self.recent.iter().filter_map(|(_, counts)| counts.get(at)).max().copied();
-        targets.filter_map(|(at, target)| Some((target.name.clone(), most(at)?))).collect()
     }
 
     /// Takes up a saved memory after a break. What cannot be is not taken, and nothing changes then.

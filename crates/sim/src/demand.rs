@@ -50,10 +50,7 @@ impl Demand {
     /// window, answers over the time that they take at the capacity's pace.
     #[must_use]
     pub fn of(engine: &EngineSpec, slo: Slo, arrivals: &[Arrival], length: f64, step: f64, hits: bool) -> Option<Self> {
-        let fits = |arrival: &&Arrival| {
-            let tokens = u64::from(arrival.input_tokens) + u64::from(arrival.output_tokens);
-            tokens <= u64::from(engine.max_model_len).min(engine.kv_capacity_tokens)
-        };
+        let fits = |arrival: &&Arrival| engine.fits(arrival.input_tokens, arrival.output_tokens);
         let served: Vec<Arrival> = arrivals.iter().filter(fits).copied().collect();
         let mix = mix(&served, hits);
         let capacity = capacity(engine, slo, mix)?;

@@ -23,7 +23,7 @@ pub(super) struct Cuts {
 impl Cuts {
     /// Whether counts carry everything where it may be divided at will.
     pub(super) fn carries(&mut self, blocks: &mut [Block], counts: &[u32]) -> bool {
-        !self.refute(blocks, counts) && self.asked(blocks, counts)
+        !self.refute(blocks, counts) && self.asked(blocks, counts).is_some()
     }
 
     fn refute(&self, blocks: &[Block], counts: &[u32]) -> bool {
@@ -33,8 +33,10 @@ impl Cuts {
         })
     }
 
-    fn asked(&mut self, blocks: &mut [Block], counts: &[u32]) -> bool {
+    /// How many times counts carry everything, by a program for each block; none where that is less than once.
+    fn asked(&mut self, blocks: &mut [Block], counts: &[u32]) -> Option<f64> {
         let counts: Vec<f64> = counts.iter().map(|count| f64::from(*count)).collect();
+        let mut least = f64::INFINITY;
         for (at, block) in blocks.iter_mut().enumerate() {
             let carried = block.carried(&block.own(&counts));
             if carried.multiple < ENOUGH {
@@ -44,10 +46,11 @@ impl Cuts {
                     self.cuts[self.oldest] = (at, carried.prices);
                     self.oldest = (self.oldest + 1) % MOST_CUTS;
                 }
-                return false;
+                return None;
             }
+            least = least.min(carried.multiple);
         }
-        true
+        Some(least)
     }
 
     /// Cheaper counts one exchange away that carry everything where it may be divided at will, those with most room to spare first.
@@ -65,10 +68,10 @@ impl Cuts {
             if limits.reached(0) {
                 break;
             }
-            if self.carries(blocks, &counts) {
-                let own: Vec<f64> = counts.iter().map(|count| f64::from(*count)).collect();
-                let room = blocks.iter_mut().map(|block| block.carried(&block.own(&own)).multiple);
-                found.push((room.fold(f64::INFINITY, f64::min), counts));
+            if !self.refute(blocks, &counts)
+                && let Some(room) = self.asked(blocks, &counts)
+            {
+                found.push((room, counts));
             }
         }
         found.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -94,7 +97,7 @@ impl Cuts {
                     return false;
                 }
                 programs += 1;
-                self.asked(blocks, counts)
+                self.asked(blocks, counts).is_some()
             });
             let Some((_, next)) = next else { return best };
             best = Some(next);

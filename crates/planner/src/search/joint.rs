@@ -94,7 +94,7 @@ impl Joint<'_> {
             return;
         }
         let mixed: Vec<Vec<f64>> = (0..self.blocks.len()).map(|at| self.master.mixed(at)).collect();
-        self.round(&relaxed.counts, &mixed, limits);
+        self.round(&relaxed.counts, &node.bounds, &mixed, limits);
         let branch = self.branch(&node, &relaxed.counts, &mixed);
         if beaten(self.best, raised(relaxed.bound, step)) {
             return;
@@ -112,18 +112,19 @@ impl Joint<'_> {
     }
 
     /// Each slice where most of its size is, each count as large as that needs.
-    fn round(&mut self, counts: &[f64], mixed: &[Vec<f64>], limits: &Limits) {
+    fn round(&mut self, counts: &[f64], bounds: &[Option<Bounds>], mixed: &[Vec<f64>], limits: &Limits) {
         let kinds = self.model.types.len();
         let mut shares = vec![vec![0.0; kinds]; self.model.sizes.len()];
         let mut all = vec![0.0; kinds];
-        for (block, mixed) in self.blocks.iter().zip(mixed).filter(|(block, _)| block.whole) {
+        for ((block, mixed), bounds) in self.blocks.iter().zip(mixed).zip(bounds) {
+            let Some(bounds) = bounds else { continue };
             let own = block.types.len();
             let mut placed = vec![0; mixed.len()];
             for (placed, mixed) in placed.chunks_exact_mut(own).zip(mixed.chunks_exact(own)) {
                 nearest(mixed, self.slices, placed);
             }
             let mut loads = vec![0.0; own];
-            add_loads(&bounds(block, self.slices).parts, &placed, &mut loads);
+            add_loads(&bounds.parts, &placed, &mut loads);
             for (load, at) in loads.iter().zip(&block.types) {
                 all[*at] += load;
             }

@@ -92,9 +92,4 @@ impl Lane {
         self.ended *= kept;
         self.missed *= kept;
     }
-
-    /// An idle fleet.
-    pub(super) fn clear(&mut self) {
-        self.engines.clear();
-    }
 }

@@ -183,37 +183,18 @@ impl Replay {
         }
     }
 
-    /// Requests that were counted, and the share of them that missed with a kind of level and a head-room; none before any.
-    pub(crate) fn missed(&self, kind: usize, wanted: f64) -> Option<(f64, f64)> {
+    /// What has been counted for a kind of level; none before anything was.
+    pub(crate) fn curve(&self, kind: usize) -> Option<Curve> {
         let lanes = self.lanes.get(kind * HEADROOMS..(kind + 1) * HEADROOMS)?;
         let ended = lanes.iter().map(|lane| lane.ended).fold(0.0, f64::max);
-        if ended <= 0.0 {
-            return None;
-        }
+        let (level, seconds) = *self.asked.get(kind)?;
         // More replicas never miss more; what says so is chance.
         let (mut shares, mut highest) = ([0.0_f64; HEADROOMS], 0.0_f64);
         for (share, lane) in shares.iter_mut().zip(lanes).rev() {
             highest = highest.max(lane.share());
             *share = highest;
         }
-        let wanted = wanted.max(1e-6);
-        let (place, last) = ((wanted / LEAST).ln() / STEP.ln(), HEADROOMS - 1);
-        let share = if place <= 0.0 {
-            (shares[0] * (LEAST / wanted).powi(POWER)).min(1.0)
-        } else if place >= last as f64 {
-            shares[last] * (headroom(last) / wanted).powi(POWER)
-        } else {
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the last")]
-            let below = place as usize;
-            let part = place - below as f64;
-            shares[below] * (1.0 - part) + shares[below + 1] * part
-        };
-        Some((ended, share))
-    }
-
-    /// The mean level of a kind as it was held, over what was counted: a head-room's cost.
-    pub(crate) fn level(&self, kind: usize) -> Option<f64> {
-        self.asked.get(kind).filter(|(_, seconds)| *seconds > 0.0).map(|(level, seconds)| level / seconds)
+        (ended > 0.0).then(|| Curve { ended, level: (seconds > 0.0).then(|| level / seconds), shares })
     }
 
     /// What to save.
@@ -226,7 +207,6 @@ impl Replay {
     pub(crate) fn resume(&mut self, counted: &Counted) {
         for (lane, (ended, missed)) in self.lanes.iter_mut().zip(&counted.lanes) {
             (lane.ended, lane.missed) = (*ended, *missed);
-            lane.clear();
         }
         for (asked, known) in self.asked.iter_mut().zip(&counted.asked) {
             *asked = *known;
@@ -241,6 +221,40 @@ impl Counted {
         let lanes =
             self.lanes.iter().all(|lane| sound(lane) && lane.1 <= lane.0 + 1e-6) && self.asked.iter().all(sound);
         lanes && [0, KINDS * HEADROOMS].contains(&self.lanes.len()) && [0, KINDS].contains(&self.asked.len())
+    }
+}
+
+/// What has been counted for a kind of level.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Curve {
+    /// Requests that were counted.
+    pub(crate) ended: f64,
+    /// The mean level as it was held, over what was counted: a head-room's cost.
+    pub(crate) level: Option<f64>,
+    /// By head-room, falling.
+    shares: [f64; HEADROOMS],
+}
+
+impl Curve {
+    #[cfg(test)]
+    pub(crate) fn of(ended: f64, level: f64) -> Self {
+        Self { ended, level: Some(level), shares: [0.0; HEADROOMS] }
+    }
+
+    /// The share that missed with a head-room, between lanes and beyond.
+    pub(crate) fn share(&self, wanted: f64) -> f64 {
+        let wanted = wanted.max(1e-6);
+        let (place, last) = ((wanted / LEAST).ln() / STEP.ln(), HEADROOMS - 1);
+        if place <= 0.0 {
+            return (self.shares[0] * (LEAST / wanted).powi(POWER)).min(1.0);
+        }
+        if place >= last as f64 {
+            return self.shares[last] * (headroom(last) / wanted).powi(POWER);
+        }
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the last")]
+        let below = place as usize;
+        let part = place - below as f64;
+        self.shares[below] * (1.0 - part) + self.shares[below + 1] * part
     }
 }
 
@@ -299,9 +313,10 @@ mod tests {
         let (mut even, mut bursts) = (replay(), replay());
         run(&mut even, 0.0, 3600.0, &|_| 4);
         run(&mut bursts, 0.0, 3600.0, &|at| if at % 300.0 < 1.0 { 240 } else { 0 });
-        let ((counted, calm), (_, rough)) = (even.missed(0, 2.0).unwrap(), bursts.missed(0, 2.0).unwrap());
+        let (even, bursts) = (even.curve(0).unwrap(), bursts.curve(0).unwrap());
+        let (counted, calm, rough) = (even.ended, even.share(2.0), bursts.share(2.0));
         assert!(counted > 2000.0 && rough > calm + 0.05, "{counted} {calm} {rough}");
-        let shares: Vec<f64> = (0..60).map(|step| bursts.missed(0, 0.5 + f64::from(step)).unwrap().1).collect();
+        let shares: Vec<f64> = (0..60).map(|step| bursts.share(0.5 + f64::from(step))).collect();
         assert!(shares.windows(2).all(|pair| pair[0] >= pair[1] - 1e-12), "{shares:?}");
     }
 
@@ -314,7 +329,7 @@ mod tests {
             let look = Look { now, levels: None, rate: 1.0, sizes: &[one], horizon: 30.0, hold: 60.0 };
             replay.observe(&look);
         }
-        assert_eq!((replay.missed(0, 1.0), replay.level(0)), (None, None));
+        assert_eq!((replay.curve(0), replay.asked[0]), (None, (0.0, 0.0)));
     }
 
     #[test]
@@ -342,7 +357,7 @@ mod tests {
         let counted: Counted = serde_json::from_str(&saved).unwrap();
         let mut after = replay();
         after.resume(&counted);
-        assert_eq!(after.missed(1, 2.0), before.missed(1, 2.0));
+        assert!(before.curve(1).is_some() && after.curve(1) == before.curve(1));
         assert!(counted.is_sound() && Counted::default().is_sound());
         for odd in ["[[1,2]]", "[[1,0],[1,0]]"] {
             let odd: Counted = serde_json::from_str(&format!(r#"{{"lanes":{odd},"asked":[]}}"#)).unwrap();
