@@ -23,6 +23,8 @@ use std::time::Duration;
 const MODEL: &str = "model.aibrix.ai/name";
 /// A lone object waits so long for the plan of what it has just reported; else it takes it at the next tick.
 const PATIENCE: Duration = Duration::from_millis(250);
+/// So long for what an earlier process has saved: without the last plan's floor, a first tick would go by the metrics alone.
+const LOADING: Duration = Duration::from_secs(2);
 
 /// An object's replicas, as a planning sees them.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +60,8 @@ impl Planner {
         let (key, _) = model(object);
         if self.handle.as_ref().is_none_or(|handle| handle.key != key || handle.sender.is_closed()) {
             self.let_go(&object.name_any());
-            self.handle = Some(context.models.join(context, &key));
+            let handle = self.handle.insert(context.models.join(context, &key));
+            let _ = tokio::time::timeout(LOADING, handle.published.wait_for(|now| now.loaded)).await;
         }
     }
 

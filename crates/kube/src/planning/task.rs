@@ -27,6 +27,8 @@ pub(crate) struct Published {
     pub(crate) objective: Option<Objective>,
     /// Why it cannot be planned.
     pub(crate) refused: Option<String>,
+    /// Whether it was looked for what an earlier process has saved.
+    pub(crate) loaded: bool,
 }
 
 /// What was learnt is saved this often.
@@ -43,7 +45,7 @@ pub(crate) async fn run(
     let home = context.options.home.clone().unwrap_or_else(|| context.client.default_namespace().to_owned());
     let store = Store::new(&context.client, &home, &context.options.lease, &key);
     let mut model = load(&store, &key).await;
-    published.send_modify(|now| now.plan = model.plan());
+    published.send_modify(|now| (now.plan, now.loaded) = (model.plan(), true));
     let mut save = tokio::time::interval_at(Instant::now() + SAVE_EVERY, SAVE_EVERY);
     save.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // Objects of one model tick apart: who waits for the others, waits for one tick.
@@ -110,7 +112,7 @@ async fn compute(
     });
     match stepped.await {
         Ok((model, refused)) => {
-            let news = Published { plan: model.plan(), objective: model.objective(), refused };
+            let news = Published { plan: model.plan(), objective: model.objective(), refused, loaded: true };
             published.send_replace(news);
             model
         }
