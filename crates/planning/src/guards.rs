@@ -16,6 +16,14 @@ const NOW: f64 = 2.0;
 /// Most plans that are remembered: an hour's of one a second.
 const RECENT: usize = 3600;
 
+/// What a plan asked for, by target, and until when it is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Asked {
+    pub(crate) at: f64,
+    pub(crate) until: f64,
+    pub(crate) counts: Vec<u32>,
+}
+
 impl Planning {
     /// Seconds for which a plan keeps what one asked for.
     pub(crate) fn hold(&self) -> f64 {
@@ -57,12 +65,13 @@ impl Planning {
         answer
     }
 
-    /// No plan takes away what one just asked for: what is let go now could not be had back sooner than in a start-up.
+    /// No plan takes away what one just asked for: what is let go now could not be had back sooner than in a start-up. What only a
+    /// rise spoke for is kept for a start-up, and then it has come or it has not.
     pub(crate) fn held(&mut self, now: f64, counts: Vec<u32>) -> Vec<u32> {
-        let window = self.hold();
-        self.recent.push_back((now, counts));
+        let window = if self.rising() > 1.0 { self.horizon() } else { self.hold() };
+        self.recent.push_back(Asked { at: now, until: now + window, counts });
         // A clock that went back leaves plans of the future behind.
-        self.recent.retain(|(at, _)| (now - window..=now).contains(at));
+        self.recent.retain(|asked| (asked.at..=asked.until).contains(&now));
         self.recent.drain(..self.recent.len().saturating_sub(RECENT));
         self.asked_for()
     }
@@ -70,7 +79,7 @@ impl Planning {
     /// The most that plans of late asked for, by target.
     pub(crate) fn asked_for(&self) -> Vec<u32> {
         let highest =
-            |at: usize| self.recent.iter().filter_map(|(_, counts)| counts.get(at)).max().copied().unwrap_or(0);
+            |at: usize| self.recent.iter().filter_map(|asked| asked.counts.get(at)).max().copied().unwrap_or(0);
         (0..self.settings.targets.len()).map(highest).collect()
     }
 }

@@ -43,11 +43,13 @@ const JUDGED: f64 = 7200.0;
 impl Planning {
     /// What each kind of level asks for. `forecast` is in requests a second.
     pub(crate) fn answers(&self, risk: &Risk, scale: f64, allowed: f64, forecast: Option<f64>) -> Answers {
+        let rising = self.rising();
         std::array::from_fn(|kind| {
             if kind > 0 && !self.settings.parts.forecast {
                 return None;
             }
             let flow = self.outlook.level(kind, forecast)?;
+            let flow = Flow { input: flow.input * rising, requests: flow.requests * rising };
             let ratios = if self.settings.parts.quantile { self.outlook.ratios(kind) } else { vec![(1.0, 1.0)] };
             let level = risk.work(flow.input, flow.requests);
             let expected = Expectation { level, ratios: &ratios, scale };

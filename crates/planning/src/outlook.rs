@@ -5,6 +5,7 @@
 //! what happened; those that ask for little capacity weigh most (`kinds`). Short levels win where load drifts, long ones where it comes
 //! in bursts that nobody can foresee, and the forecast where it has a trend or a season.
 
+use crate::rise::Rise;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -60,13 +61,16 @@ pub struct Outlook {
     /// Looks whose future is not known yet: when, the levels, and the forecast's requests a second.
     pending: VecDeque<(f64, [Flow; LEVELS.len()], Option<f64>)>,
     counts: [Vec<f64>; KINDS],
+    /// How it began, until the levels are found.
+    #[serde(skip)]
+    rise: Rise,
 }
 
 impl Default for Outlook {
     fn default() -> Self {
         let counts = std::array::from_fn(|_| vec![0.0; BINS]);
         let (now, levels) = (Flow::default(), [Flow::default(); LEVELS.len()]);
-        Self { now, levels, began: None, last: 0.0, pending: VecDeque::new(), counts }
+        Self { now, levels, began: None, last: 0.0, pending: VecDeque::new(), counts, rise: Rise::default() }
     }
 }
 
@@ -84,7 +88,9 @@ impl Outlook {
         for (level, length) in self.levels.iter_mut().zip(LEVELS) {
             level.approach(flow, share(length));
         }
-        if now - began >= SETTLED {
+        if now - began < SETTLED {
+            self.rise.observe(now, passed, flow.requests);
+        } else {
             self.pending.push_back((now, self.levels, forecast));
         }
         let load = work(self.now);
@@ -123,6 +129,12 @@ impl Outlook {
     #[must_use]
     pub fn now(&self) -> Flow {
         self.now
+    }
+
+    /// By how much the load of a horizon from now is above the levels as far as can be seen before they have been found; then 1.
+    #[must_use]
+    pub(crate) fn rising(&self, horizon: f64) -> f64 {
+        if self.is_settled() { 1.0 } else { self.rise.ahead(horizon) }
     }
 
     /// A level; none where there is no forecast.

@@ -1,6 +1,6 @@
 //! One model's planning: it is shown looks, and asked for plans.
 
-use crate::guards::SMOOTHED;
+use crate::guards::{Asked, SMOOTHED};
 use crate::kinds::Costs;
 use crate::mix::{Demand, Shares};
 use crate::outlook::{Flow, KINDS, NAMES, Outlook};
@@ -46,7 +46,7 @@ pub struct Planning {
     costs: Costs,
     planned_at: Option<f64>,
     /// Plans of late, so that none takes away what one just asked for.
-    pub(crate) recent: VecDeque<(f64, Vec<u32>)>,
+    pub(crate) recent: VecDeque<Asked>,
 }
 
 /// The risks are made anew after twice as many requests, up to this many, and then once in so many seconds.
@@ -244,6 +244,11 @@ impl Planning {
         let targets = counts.iter().zip(&self.settings.targets);
         detail.cost = targets.map(|(count, target)| f64::from(*count) * target.cost).sum();
         Some(self.told(fed, &counts, &detail, guard))
+    }
+
+    /// By how much the load of a horizon from now is above the levels, while they are not found yet.
+    pub(crate) fn rising(&self) -> f64 {
+        if self.settings.parts.forecast { self.outlook.rising(self.horizon()) } else { 1.0 }
     }
 
     /// Takes an earlier history of requests a second, in order of time, so that forecasts know it.

@@ -1,5 +1,6 @@
 //! The memory, to be saved and taken up again.
 
+use crate::guards::Asked;
 use crate::outlook::Outlook;
 use crate::planning::{Planning, forecasts};
 use crate::replay::{Counted, Replay};
@@ -83,7 +84,8 @@ impl Planning {
         self.counted = Some(state.replay);
         // What was asked for before the break is held on: a restart takes nothing away.
         let held = |target: &Target| state.held.get(&target.name).copied().unwrap_or(0);
-        self.recent = [(now, self.settings.targets.iter().map(held).collect())].into();
+        let counts = self.settings.targets.iter().map(held).collect();
+        self.recent = [Asked { at: now, until: now + self.hold(), counts }].into();
         Ok(())
     }
 }

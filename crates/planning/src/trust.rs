@@ -46,7 +46,7 @@ const SCALE_PRIOR: f64 = 30.0;
 /// Requests by which the allowance is held to 1 at the beginning.
 const ALLOWANCE_PRIOR: f64 = 1500.0;
 /// Misses grow with some power of the load between 1.5 and 2 below the knee, so that the load errs by this root of the ratio.
-const ROOT: f64 = 0.6;
+const ROOT: f64 = 0.35;
 /// How strongly the allowance answers: gently, since a constant one is the cheapest, and misses come in bursts.
 const GAIN: f64 = 0.5;
 /// Limits of both.
