@@ -51,7 +51,7 @@ const ROOT: f64 = 0.35;
 const GAIN: f64 = 0.5;
 /// Limits of both.
 const SCALE: (f64, f64) = (0.5, 3.0);
-const ALLOWANCE: (f64, f64) = (0.1, 1.2);
+const ALLOWANCE: (f64, f64) = (0.4, 1.2);
 /// Part of what the SLO leaves free that is aimed at: a burst that has not come yet needs the rest.
 const AIM: f64 = 0.85;
 

@@ -19,8 +19,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// Head-rooms of the lanes, replicas for a level of one: from a full replica to one thirtieth of its work.
 const LEAST: f64 = 1.0;
-const STEP: f64 = 1.45;
-const HEADROOMS: usize = 10;
+const STEP: f64 = 1.2;
+const HEADROOMS: usize = 19;
 /// Beyond the lanes, misses are taken to go with this power of the head-room.
 const POWER: i32 = 2;
 /// Lanes are so late: a request is known at its end, seconds.
