@@ -49,7 +49,8 @@ impl Planning {
             let queue = waiting - now.max(0.0) * SMOOTHED / 3.0;
             let gathered = queue + (now - FULL * ready.max(1.0)).max(0.0) * self.horizon();
             if queue > 0.0 && gathered > 0.0 {
-                let needed = whole((now + gathered / DRAIN) / FULL);
+                let coming = if self.settings.parts.credit { 0.0 } else { (wanted - ready).max(0.0) };
+                let needed = whole((now + gathered / DRAIN) / FULL + coming);
                 if needed > answer.0 {
                     answer = (needed, Some("what waits has to be served"));
                 }

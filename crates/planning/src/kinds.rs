@@ -28,9 +28,9 @@ pub(crate) struct Answer {
 /// By kind; none where there is no such level.
 pub(crate) type Answers = [Option<Answer>; KINDS];
 
-/// Requests that the formula's word weighs as much as: at some requests a second a quarter of an hour. A short quiet time must not be
-/// taken for all that can come.
-const FORMULA: f64 = 5000.0;
+/// Requests that the formula's word weighs as much as: at some requests a second ten minutes. A short quiet time must not be taken for
+/// all that can come.
+const FORMULA: f64 = 2500.0;
 /// From so many on, what has been replayed says what a kind costs.
 const REPLAYED: f64 = 300.0;
 /// A kind that is dearer by this part weighs e times less.

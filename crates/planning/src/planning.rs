@@ -59,7 +59,7 @@ const GRACE: f64 = 120.0;
 /// Most requests and prompt tokens a second that are believed; what says more is a broken counter.
 const FASTEST: (f64, f64) = (1e6, 1e10);
 /// Part of what is allowed that is planned for: counts are whole, but the future is not.
-const PLANNED: f64 = 0.78;
+const PLANNED: f64 = 0.75;
 
 impl Planning {
     /// A planning that has seen nothing.

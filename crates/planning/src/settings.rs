@@ -69,13 +69,23 @@ pub struct Parts {
     pub calibration: bool,
     /// What waits, and will have to be served besides.
     pub backlog: bool,
+    /// Replicas on their way count towards what waits; without it what waits is asked for again until it is served.
+    pub credit: bool,
     /// What would have become, under several rules, of the requests that came; it needs the distribution.
     pub replay: bool,
 }
 
 impl Default for Parts {
     fn default() -> Self {
-        Self { forecast: true, quantile: true, consolidation: true, calibration: true, backlog: true, replay: true }
+        Self {
+            forecast: true,
+            quantile: true,
+            consolidation: true,
+            calibration: true,
+            backlog: true,
+            credit: true,
+            replay: true,
+        }
     }
 }
 

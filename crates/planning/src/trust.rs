@@ -45,11 +45,12 @@ const ALLOWANCE_MEMORY: f64 = 300_000.0;
 const SCALE_PRIOR: f64 = 30.0;
 /// Requests by which the allowance is held to 1 at the beginning.
 const ALLOWANCE_PRIOR: f64 = 1500.0;
-/// Misses grow with some power of the load between 1.5 and 2 below the knee, so that the load errs by this root of the ratio.
+/// Misses grow with about the third power of the load (between 1.5 far below the knee and 4 around it), so that the load errs by this root
+/// of the ratio.
 const ROOT: f64 = 0.35;
 /// How strongly the allowance answers: gently, since a constant one is the cheapest, and misses come in bursts.
 const GAIN: f64 = 0.5;
-/// Limits of both.
+/// Limits of both. An outage that no capacity would have averted must not be paid for by twice the fleet for hours after.
 const SCALE: (f64, f64) = (0.5, 3.0);
 const ALLOWANCE: (f64, f64) = (0.4, 1.2);
 /// Part of what the SLO leaves free that is aimed at: a burst that has not come yet needs the rest.

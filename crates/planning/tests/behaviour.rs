@@ -44,6 +44,37 @@ fn the_first_look_after_a_gap_weighs_no_more_than_another() {
 }
 
 #[test]
+fn a_load_that_rises_as_it_is_first_seen_is_asked_for_ahead_and_given_back_when_it_stays_away() {
+    let asked = |forecast: bool| {
+        let mut settings = settings();
+        settings.parts.forecast = forecast;
+        let mut world = World::new(settings);
+        let risen: Vec<u32> =
+            (1..=12).filter_map(|look| world.look(Some(f64::from(look) * TICK))).map(|plan| total(&plan)).collect();
+        (risen.last().copied().unwrap(), world)
+    };
+    let ((carried, mut world), (mean, _)) = (asked(true), asked(false));
+    assert!(
+        carried >= 2 * mean,
+        "{carried} for a rise from 1 to 12 requests a second in a minute, {mean} for its mean"
+    );
+    // It stands at 12 from here on: what a rise alone spoke for is let go after a start-up, long before other plans would be.
+    let after = world.steady(Some(12.0), 240.0).unwrap();
+    let steady = World::new(settings()).steady(Some(12.0), 300.0).unwrap();
+    assert!(total(&after) <= total(&steady) + 1, "{} where {} are enough", total(&after), total(&steady));
+}
+
+#[test]
+fn the_first_minute_of_a_load_that_stands_asks_for_no_more_than_the_next() {
+    for rate in [0.3, 2.0, 10.0, 40.0] {
+        let mut world = World::new(settings());
+        let first = (0..12).filter_map(|_| world.look(Some(rate * TICK))).map(|plan| total(&plan)).max().unwrap();
+        let next = total(&world.steady(Some(rate), 600.0).unwrap());
+        assert!(first <= next + 1, "{first}, then {next} at {rate}/s");
+    }
+}
+
+#[test]
 fn a_restart_takes_nothing_away() {
     let mut world = World::new(settings());
     let before = world.steady(Some(20.0), HOUR).unwrap();

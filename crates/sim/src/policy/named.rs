@@ -74,16 +74,24 @@ const fn ours(strategy: &'static str, metric: &'static str, target: Target, inte
 }
 
 /// All parts of the plan's rule.
-const WHOLE: Parts =
-    Parts { forecast: true, quantile: true, consolidation: true, calibration: true, backlog: true, replay: true };
+const WHOLE: Parts = Parts {
+    forecast: true,
+    quantile: true,
+    consolidation: true,
+    calibration: true,
+    backlog: true,
+    credit: true,
+    replay: true,
+};
 
 /// The plan's rule without one part, to see what it is worth; not in the list, and found by name.
-const ABLATIONS: [Named; 6] = [
+const ABLATIONS: [Named; 7] = [
     without("hybrid-no-forecast", Parts { forecast: false, ..WHOLE }),
     without("hybrid-no-quantile", Parts { quantile: false, ..WHOLE }),
     without("hybrid-no-consolidation", Parts { consolidation: false, ..WHOLE }),
     without("hybrid-no-calibration", Parts { calibration: false, ..WHOLE }),
     without("hybrid-no-backlog", Parts { backlog: false, ..WHOLE }),
+    without("hybrid-no-credit", Parts { credit: false, ..WHOLE }),
     without("hybrid-no-replay", Parts { replay: false, ..WHOLE }),
 ];
 
