@@ -141,7 +141,13 @@ fn tuning_prints_a_manifest_that_is_valid_and_no_worse() {
     let file = folder.path().join("tuned.yaml");
     std::fs::write(&file, manifest).unwrap();
     run(&["check", file.to_str().unwrap()]).good();
-    run(&["compare", "--tune", "wva"]).refused(2, &["allowed: hpa-kv, hpa-waiting, kpa, apa"]);
+    let plan = run(&[&arguments[..2], &["hybrid", "--json"], &arguments[3..]].concat()).good().lines().remove(0);
+    let score = |field: &str| plan[field].as_f64().unwrap();
+    assert!(
+        score("score") <= score("beganWith") && score("beganWith") < number("score"),
+        "a plan is not blind: {plan}"
+    );
+    run(&["compare", "--tune", "wva"]).refused(2, &["allowed: hybrid, optimizer, hpa-kv, hpa-waiting, kpa, apa"]);
 }
 
 /// Two autoscalers in one manifest.

@@ -3,7 +3,7 @@
 
 use crate::compare::{CompareError, Load, Pair, parallel};
 use crate::oracle::{self, Reference};
-use crate::policy::Product;
+use crate::policy::with_plan;
 use crate::world::{Setup, run};
 use autoscaler_api::PodAutoscaler;
 use engine_model::EngineSpec;
@@ -170,7 +170,7 @@ fn score(manifest: &Value, fields: &[Field], ground: &Ground, threads: usize) ->
             object["spec"]["maxReplicas"] = setup.group.max.into();
             let object: PodAutoscaler = serde_json::from_value(object)
                 .map_err(|error| crate::policy::ProductError::Manifest(error.to_string()))?;
-            let mut policy = Product::new(&object, ground.interval)?;
+            let mut policy = with_plan(&object, &setup.group.engine, setup.slo, ground.interval, |_| {})?;
             let outcome = run(&setup, &field.load.arrivals, &mut policy, None)?;
             Ok(oracle::score(&outcome, field.oracle.outcome.gpu_hours, field.pair.target))
         },
@@ -198,13 +198,14 @@ fn settings(manifest: &Value) -> Vec<Setting> {
     settings.push(Setting {
         set: |manifest, factor| {
             let key = "autoscaling.aibrix.ai/scale-down-cooldown-window";
+            let default = if plans(manifest) { 600.0 } else { 300.0 };
             let now =
-                annotation(manifest, key).map_or(300.0, |text| text.trim_end_matches('s').parse().unwrap_or(300.0));
+                annotation(manifest, key).map_or(default, |text| text.trim_end_matches('s').parse().unwrap_or(default));
             annotate(manifest, key, format!("{}s", (now * factor).round()));
         },
         values: vec![0.1, 0.33, 2.0, 4.0],
     });
-    if strategy != "HPA" {
+    if strategy != "HPA" && !plans(manifest) {
         settings.push(Setting {
             set: |manifest, factor| window(manifest, "observeWindowSeconds", 180.0, factor),
             values: vec![0.17, 0.33, 2.0],
@@ -225,6 +226,11 @@ fn settings(manifest: &Value) -> Vec<Setting> {
         });
     }
     settings
+}
+
+/// Whether a plan decides, whose levels have no windows to be set.
+fn plans(manifest: &Value) -> bool {
+    matches!(manifest["spec"]["scalingStrategy"].as_str(), Some("Hybrid" | "Optimizer"))
 }
 
 fn annotation(manifest: &Value, key: &str) -> Option<String> {

@@ -3,13 +3,12 @@
 use super::PROMETHEUS;
 use super::dynamo::Planner;
 use super::llmd::{SloAware, TokenAware};
-use super::product::{Product, ProductError};
+use super::planned::with_plan;
+use super::product::ProductError;
 use super::wva::Saturation;
 use crate::world::Policy;
-use autoscaler_api::{PodAutoscaler, resolve};
 use autoscaler_core::spec::Bounds;
-use autoscaler_planning::{Knowledge, Parts, Planning};
-use autoscaler_runtime::planning::{Known, settings};
+use autoscaler_planning::Parts;
 use engine_model::{Capacity, EngineSpec};
 use serde_json::{Value, json};
 use workload::score::Slo;
@@ -150,28 +149,42 @@ impl Named {
         POLICIES.into_iter().chain(ABLATIONS).find(|policy| policy.name == name)
     }
 
-    /// Its manifest, where it is ours, with the target that it has for a capacity; and the seconds between its decisions.
+    /// Its manifest, where it is ours, with the target that it has for what a replica carries; and the seconds between its decisions.
     #[must_use]
-    pub fn manifest(self, capacity: &Capacity, bounds: Bounds, knob: f64) -> Option<(Value, f64)> {
-        let Kind::Ours { strategy, metric, target, interval } = self.kind else { return None };
-        let target = match target {
-            Target::Is(target) => target,
-            Target::OfBatch(share) => share * capacity.at.batch,
-        };
-        Some((manifest(strategy, metric, target * knob, bounds), interval))
+    pub fn manifest(self, terms: &Terms, knob: f64) -> Option<(Value, f64)> {
+        match self.kind {
+            Kind::Ours { strategy, metric, target, interval } => {
+                let target = match target {
+                    Target::Is(target) => target,
+                    Target::OfBatch(share) => share * terms.capacity.at.batch,
+                };
+                Some((manifest(strategy, metric, target * knob, terms.bounds), interval))
+            }
+            Kind::Planned { strategy, .. } => {
+                let mut manifest = manifest(strategy, "kv_cache_usage_perc", KV_GUARD, terms.bounds);
+                manifest["spec"]["slo"] = json!({"objectives": [
+                    {"metric": "ttft", "seconds": terms.slo.ttft}, {"metric": "tpot", "seconds": terms.slo.tpot}]});
+                Some((manifest, TICK))
+            }
+            Kind::SloAware | Kind::TokenAware | Kind::Saturation | Kind::Planner => None,
+        }
     }
 
     /// Sets it up.
     pub fn build(self, terms: &Terms, knob: f64) -> Result<Box<dyn Policy>, ProductError> {
         let bounds = terms.bounds;
         Ok(match self.kind {
-            Kind::Ours { .. } => {
-                let (manifest, interval) = self.manifest(&terms.capacity, bounds, knob).unwrap_or_default();
+            Kind::Ours { .. } | Kind::Planned { .. } => {
+                let (manifest, interval) = self.manifest(terms, knob).unwrap_or_default();
                 let object =
                     serde_json::from_value(manifest).map_err(|error| ProductError::Manifest(error.to_string()))?;
-                Box::new(Product::new(&object, interval)?)
+                Box::new(with_plan(&object, &terms.engine, terms.slo, interval, |settings| {
+                    if let Kind::Planned { parts, .. } = self.kind {
+                        // A plan's knob is how much of what the SLO leaves free is used.
+                        (settings.parts, settings.boldness) = (parts, knob);
+                    }
+                })?)
             }
-            Kind::Planned { strategy, parts } => Box::new(planned(strategy, parts, terms, knob)?),
             Kind::SloAware => Box::new(SloAware::new(bounds, terms.slo, knob)),
             Kind::TokenAware => Box::new(TokenAware::new(bounds, 1.0 / terms.capacity.per_input, knob)),
             Kind::Saturation => Box::new(Saturation::new(knob)),
@@ -182,24 +195,6 @@ impl Named {
 
 /// The KV cache's head-room above a plan: vLLM preempts where it runs full.
 const KV_GUARD: f64 = 0.9;
-
-/// A manifest with a plan, whose knob is how much of what the SLO leaves free is used.
-fn planned(strategy: &str, parts: Parts, terms: &Terms, knob: f64) -> Result<Product, ProductError> {
-    let wrong = |error: &dyn std::fmt::Display| ProductError::Manifest(error.to_string());
-    let mut manifest = manifest(strategy, "kv_cache_usage_perc", KV_GUARD, terms.bounds);
-    manifest["spec"]["slo"] = json!({"objectives": [
-        {"metric": "ttft", "seconds": terms.slo.ttft}, {"metric": "tpot", "seconds": terms.slo.tpot}]});
-    let object: PodAutoscaler = serde_json::from_value(manifest).map_err(|error| wrong(&error))?;
-    let resolved = resolve(&object).map_err(|found| {
-        ProductError::Manifest(found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
-    })?;
-    let knowledge = Knowledge::Engine(Box::new(terms.engine.clone()));
-    let cost = Some(f64::from(terms.engine.gpus));
-    let mut settings = settings(&[(&resolved, Known { knowledge, cost })], 0.0);
-    (settings.parts, settings.boldness) = (parts, knob);
-    let planning = Planning::new(settings).map_err(|error| wrong(&error))?;
-    Ok(Product::new(&object, TICK)?.with_planning(planning))
-}
 
 fn manifest(strategy: &str, metric: &str, target: f64, bounds: Bounds) -> Value {
     json!({

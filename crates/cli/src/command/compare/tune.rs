@@ -8,7 +8,7 @@ use engine_model::EngineSpec;
 use indicatif::ProgressBar;
 use simulator::compare::Load;
 use simulator::demand;
-use simulator::policy::Named;
+use simulator::policy::{Named, Terms};
 use simulator::tune::Ground;
 use simulator::world::Router;
 use std::path::Path;
@@ -30,9 +30,11 @@ pub(super) fn tune(
             .with_context(|| format!("{} can serve nothing of {}", first.name, load.name))?;
         let bounds =
             Bounds { min: setup.group.min, max: args.scenario.max_replicas.unwrap_or(10).max(setup.group.min) };
-        let ours = named.manifest(&capacity, bounds, 1.0);
+        let ours = named.manifest(&Terms { engine: first, slo: setup.slo, bounds, capacity }, 1.0);
         ours.ok_or_else(|| {
-            output::Usage(format!("--tune {what}: has no manifest; allowed: hpa-kv, hpa-waiting, kpa, apa"))
+            output::Usage(format!(
+                "--tune {what}: has no manifest; allowed: hybrid, optimizer, hpa-kv, hpa-waiting, kpa, apa"
+            ))
         })?
     } else {
         let object = crate::command::simulate::one_autoscaler(Path::new(what))?;
