@@ -27,7 +27,8 @@ struct Traffic {
 }
 
 impl Traffic {
-    fn start(engines: Engines, app: &'static str, rate: u64) -> Self {
+    fn start(engines: Engines, app: &str, rate: u64) -> Self {
+        let app = app.to_owned();
         let rate = Arc::new(AtomicU64::new(rate));
         let asked = Arc::clone(&rate);
         let task = tokio::spawn(async move {
@@ -35,7 +36,7 @@ impl Traffic {
             loop {
                 ended += asked.load(Ordering::SeqCst) as f64 / 100.0 * last.elapsed().as_secs_f64();
                 last = Instant::now();
-                engines.print(app, page(ended.floor()));
+                engines.print(&app, page(ended.floor()));
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         });
@@ -119,4 +120,40 @@ async fn a_hybrid_plans_from_pages_and_a_config_map_and_without_one_says_so() {
     let message = cluster.condition("chat", "PlanFresh", "False", "ProfileUnusable").await;
     assert!(message.contains("missing field") && message.contains("the plan asks for 1"), "{message}");
     next.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_objects_of_one_model_share_a_plan_that_grows_the_cheaper_one() {
+    let Some(cluster) = Cluster::start().await else { return };
+    let controller = cluster.controller(quick()).await;
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "engine"}, "data": {"profile.json": ENGINE}});
+    cluster.create(map).await;
+    // The same engine at two prices, so that only the price speaks for one.
+    for (name, cost) in [("spot", 1.0), ("reserved", 3.0)] {
+        cluster.deployment(name, 1, json!({})).await;
+        cluster.ready(name, 1).await;
+        cluster.engines.print(name, page(1000.0));
+        let spec = json!({
+            "profiles": [{"gpuType": "A100", "costPerHour": cost, "configMapRef": {"name": "engine"}}],
+            "slo": {"objectives": [{"metric": "ttft", "seconds": 2.0}, {"metric": "tpot", "seconds": 0.1}], "attainment": 0.95},
+            "forecast": {"horizonSeconds": 1},
+            "maxReplicas": 15,
+        });
+        cluster.autoscaler_with(name, "Hybrid", spec, json!({"model.aibrix.ai/name": "chat-8b"})).await;
+    }
+    // One pod is busy, and stays the only one: what others would do were the load's, too.
+    let pod = cluster.pods("reserved").await.remove(0);
+    let traffic = Traffic::start(cluster.engines.clone(), &format!("pod {pod}"), 100);
+    for name in ["spot", "reserved"] {
+        cluster.condition(name, "PlanFresh", "True", "Planned").await;
+    }
+    traffic.set(3000);
+    cluster.wants_at_least("spot", 2).await;
+    let reserved = cluster.condition("reserved", "PlanFresh", "True", "Planned").await;
+    assert!(reserved.contains("the plan asks for 1"), "{reserved}");
+    controller.stop().await;
+    let maps: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+    let saved = maps.list(&ListParams::default()).await.unwrap();
+    let plans = saved.iter().filter(|map| map.name_any().starts_with("aibrix-autoscaler-plan-")).count();
+    assert_eq!(plans, 1, "one model has one memory");
 }

@@ -15,7 +15,7 @@ pub(crate) struct Rise {
 /// Seconds that are looked back on: what rises for longer shows in the levels.
 const BACK: f64 = 120.0;
 /// Looks, and requests in them, below which nothing can be told.
-const LEAST: (usize, f64) = (3, 10.0);
+const LEAST: (usize, f64) = (4, 10.0);
 /// Standard errors that are taken off a slope.
 const DOUBT: f64 = 0.5;
 /// A load is not carried on beyond so many times of itself.
@@ -32,27 +32,54 @@ impl Rise {
         }
     }
 
-    /// By how much the load of a horizon from now is above the mean of what was seen; 1 where it does not clearly rise.
+    /// By how much the load of a horizon from now is above the mean of what was seen; 1 where it does not clearly rise, or does no
+    /// more: a step has a slope, too, but its later half has none.
     pub(crate) fn ahead(&self, horizon: f64) -> f64 {
-        let seconds: f64 = self.looks.iter().map(|(_, passed, _)| passed).sum();
-        let requests: f64 = self.looks.iter().map(|(_, passed, rate)| passed * rate).sum();
-        if self.looks.len() < LEAST.0 || requests < LEAST.1 || seconds <= 0.0 {
+        let half = self.looks.len() / 2;
+        let (Some(all), Some(later)) = (Line::of(self.looks.range(..)), Line::of(self.looks.range(half..))) else {
+            return 1.0;
+        };
+        if self.looks.len() < LEAST.0 || all.mean * all.seconds < LEAST.1 {
             return 1.0;
         }
-        // Least squares, each look weighed by its length.
+        let last = self.looks.back().map_or(all.middle, |(at, ..)| *at);
+        let slope = (all.slope - DOUBT * all.error).min(later.slope);
+        let ahead = 1.0 + slope * (last - all.middle + horizon) / all.mean;
+        if ahead.is_finite() { ahead.clamp(1.0, STEEPEST) } else { 1.0 }
+    }
+}
+
+/// A line through looks, by least squares, each weighed by its length.
+struct Line {
+    /// Seconds that were looked at, the middle of them, and the mean rate.
+    seconds: f64,
+    middle: f64,
+    mean: f64,
+    slope: f64,
+    /// The slope's standard error.
+    error: f64,
+}
+
+impl Line {
+    fn of<'a>(looks: impl Iterator<Item = &'a (f64, f64, f64)> + Clone) -> Option<Self> {
         let sum = |of: &dyn Fn(f64, f64) -> f64| -> f64 {
-            self.looks.iter().map(|(at, passed, rate)| passed * of(at - passed / 2.0, *rate)).sum()
+            looks.clone().map(|(at, passed, rate)| passed * of(at - passed / 2.0, *rate)).sum()
         };
-        let (middle, mean) = (sum(&|at, _| at) / seconds, requests / seconds);
+        let (count, seconds) = (looks.clone().count(), sum(&|_, _| 1.0));
+        let (middle, mean) = (sum(&|at, _| at) / seconds, sum(&|_, rate| rate) / seconds);
         let spread = sum(&|at, _| (at - middle).powi(2));
         let slope = sum(&|at, rate| (at - middle) * (rate - mean)) / spread;
         let left = sum(&|at, rate| (rate - mean - slope * (at - middle)).powi(2));
         // Per second of looking; requests that come by chance alone scatter as their mean (Poisson).
-        let scatter = (left / (self.looks.len() - 2) as f64).max(mean);
-        let slope = slope - DOUBT * (scatter / spread).sqrt();
-        let last = self.looks.back().map_or(middle, |(at, ..)| *at);
-        let ahead = 1.0 + slope * (last - middle + horizon) / mean;
-        if ahead.is_finite() { ahead.clamp(1.0, STEEPEST) } else { 1.0 }
+        let scatter = (left / count.saturating_sub(2).max(1) as f64).max(mean);
+        let error = (scatter / spread).sqrt();
+        [slope, error, mean].iter().all(|value| value.is_finite()).then_some(Self {
+            seconds,
+            middle,
+            mean,
+            slope,
+            error,
+        })
     }
 }
 
@@ -74,7 +101,15 @@ mod tests {
         let rising = seen(|at| at / 10.0);
         assert!((4.0..=6.5).contains(&rising.ahead(120.0)), "{}", rising.ahead(120.0));
         assert!(rising.ahead(30.0) < rising.ahead(120.0));
-        for flat in [seen(|_| 4.0), seen(|at| 12.0 - at / 10.0), seen(|at| if at % 10.0 < 5.0 { 2.0 } else { 6.0 })] {
+        // The first look may have seen a part of its time, and a load may begin all at once.
+        let step = |from: f64| seen(move |at| if at <= from { 0.0 } else { 12.0 });
+        for flat in [
+            step(5.0),
+            step(30.0),
+            seen(|_| 4.0),
+            seen(|at| 12.0 - at / 10.0),
+            seen(|at| if at % 10.0 < 5.0 { 2.0 } else { 6.0 }),
+        ] {
             assert!(flat.ahead(120.0) <= 1.0 + 1e-9, "{}", flat.ahead(120.0));
         }
     }

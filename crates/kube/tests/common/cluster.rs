@@ -266,6 +266,14 @@ impl Cluster {
         self.until(&format!("{name} wants {replicas}"), await_condition(self.deployments(), name, wants)).await;
     }
 
+    /// Waits until a Deployment wants so many replicas or more.
+    pub(crate) async fn wants_at_least(&self, name: &str, replicas: i32) {
+        let wants = move |object: Option<&Deployment>| {
+            object.and_then(|object| object.spec.as_ref()?.replicas) >= Some(replicas)
+        };
+        self.until(&format!("{name} wants {replicas} or more"), await_condition(self.deployments(), name, wants)).await;
+    }
+
     /// Waits until so many replicas of a Deployment are ready, and no others exist.
     pub(crate) async fn ready(&self, name: &str, replicas: i32) {
         let is = move |object: Option<&Deployment>| {
