@@ -36,7 +36,7 @@ impl Rise {
     /// more: a step has a slope, too, but its later half has none.
     pub(crate) fn ahead(&self, horizon: f64) -> f64 {
         let half = self.looks.len() / 2;
-        let (Some(all), Some(later)) = (Line::of(self.looks.range(..)), Line::of(self.looks.range(half..))) else {
+        let (Some(all), Some(later)) = (Line::of(&self.looks.range(..)), Line::of(&self.looks.range(half..))) else {
             return 1.0;
         };
         if self.looks.len() < LEAST.0 || all.mean * all.seconds < LEAST.1 {
@@ -61,7 +61,7 @@ struct Line {
 }
 
 impl Line {
-    fn of<'a>(looks: impl Iterator<Item = &'a (f64, f64, f64)> + Clone) -> Option<Self> {
+    fn of<'a>(looks: &(impl Iterator<Item = &'a (f64, f64, f64)> + Clone)) -> Option<Self> {
         let sum = |of: &dyn Fn(f64, f64) -> f64| -> f64 {
             looks.clone().map(|(at, passed, rate)| passed * of(at - passed / 2.0, *rate)).sum()
         };
