@@ -4,6 +4,7 @@
 use crate::choose::{Expectation, MOST};
 use crate::planning::Planning;
 use crate::risk::Risk;
+use std::collections::VecDeque;
 
 /// By about so much the load of now lags behind what arrives, seconds.
 pub(crate) const SMOOTHED: f64 = 10.0;
@@ -67,22 +68,36 @@ impl Planning {
     }
 
     /// No plan takes away what one just asked for: what is let go now could not be had back sooner than in a start-up. What only a
-    /// rise spoke for is kept for a start-up, and then it has come or it has not.
-    pub(crate) fn held(&mut self, now: f64, counts: Vec<u32>) -> Vec<u32> {
+    /// rise spoke for is kept for a start-up, and then it has come or it has not. In replicas of the first target: which types carry
+    /// them may change meanwhile.
+    pub(crate) fn held(&mut self, now: f64, count: u32) -> u32 {
         let window = if self.rising() > 1.0 { self.horizon() } else { self.hold() };
-        self.recent.push_back(Asked { at: now, until: now + window, counts });
-        // A clock that went back leaves plans of the future behind.
-        self.recent.retain(|asked| (asked.at..=asked.until).contains(&now));
-        self.recent.drain(..self.recent.len().saturating_sub(RECENT));
+        keep(&mut self.needed, Asked { at: now, until: now + window, counts: vec![count] }, now);
+        highest(&self.needed, 0)
+    }
+
+    /// What a mix replaces is kept until the new replicas serve.
+    pub(crate) fn replaced(&mut self, now: f64, counts: Vec<u32>) -> Vec<u32> {
+        let until = if counts.len() > 1 { now + self.horizon() } else { now };
+        keep(&mut self.recent, Asked { at: now, until, counts }, now);
         self.asked_for()
     }
 
     /// The most that plans of late asked for, by target.
     pub(crate) fn asked_for(&self) -> Vec<u32> {
-        let highest =
-            |at: usize| self.recent.iter().filter_map(|asked| asked.counts.get(at)).max().copied().unwrap_or(0);
-        (0..self.settings.targets.len()).map(highest).collect()
+        (0..self.settings.targets.len()).map(|at| highest(&self.recent, at)).collect()
     }
+}
+
+fn keep(recent: &mut VecDeque<Asked>, asked: Asked, now: f64) {
+    recent.push_back(asked);
+    // A clock that went back leaves plans of the future behind.
+    recent.retain(|asked| (asked.at..=asked.until).contains(&now));
+    recent.drain(..recent.len().saturating_sub(RECENT));
+}
+
+fn highest(recent: &VecDeque<Asked>, at: usize) -> u32 {
+    recent.iter().filter_map(|asked| asked.counts.get(at)).max().copied().unwrap_or(0)
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast saturates")]

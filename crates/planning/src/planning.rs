@@ -47,6 +47,8 @@ pub struct Planning {
     planned_at: Option<f64>,
     /// Plans of late, so that none takes away what one just asked for.
     pub(crate) recent: VecDeque<Asked>,
+    /// The same in replicas of the first target, before they are spread over all.
+    pub(crate) needed: VecDeque<Asked>,
 }
 
 /// The risks are made anew after twice as many requests, up to this many, and then once in so many seconds.
@@ -89,6 +91,7 @@ impl Planning {
             costs: Costs::default(),
             planned_at: None,
             recent: VecDeque::new(),
+            needed: VecDeque::new(),
             settings,
         })
     }
@@ -239,8 +242,9 @@ impl Planning {
         // What the replay adds to the formula for the first target, it adds for all.
         let demand = Demand { flow: answer.flow, ratios: &answer.ratios, scale, allowed, first: answer.formula };
         let (count, guard) = self.guarded(risk, count, allowed, scale, detail.now);
+        let count = self.held(now, count);
         let counts = self.spread(count, &demand);
-        let counts = self.held(now, counts);
+        let counts = self.replaced(now, counts);
         let targets = counts.iter().zip(&self.settings.targets);
         detail.cost = targets.map(|(count, target)| f64::from(*count) * target.cost).sum();
         Some(self.told(fed, &counts, &detail, guard))

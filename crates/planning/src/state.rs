@@ -85,6 +85,7 @@ impl Planning {
         // What was asked for before the break is held on: a restart takes nothing away.
         let held = |target: &Target| state.held.get(&target.name).copied().unwrap_or(0);
         let counts = self.settings.targets.iter().map(held).collect();
+        self.needed.clear();
         self.recent = [Asked { at: now, until: now + self.hold(), counts }].into();
         Ok(())
     }
