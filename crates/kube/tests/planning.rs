@@ -14,7 +14,7 @@ use common::cluster::{Cluster, Engines, quick};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use kube::api::{Api, ListParams, Patch, PatchParams};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -80,6 +80,21 @@ fn page(ended: f64) -> String {
 const ENGINE: &str = r#"{"name": "8b", "gpus": 1, "overheadMs": 3.0, "weightsMs": 9.0, "computeMsPerToken": 0.055,
     "kvNsPerToken": 65.0, "attentionNsPerToken2": 0.9, "kvCapacityTokens": 400000}"#;
 
+/// The engine's model, where [`planned`] looks for it.
+fn profile() -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "engine"}, "data": {"profile.json": ENGINE}})
+}
+
+/// What a manifest says of its plan; the cost may be nothing.
+fn planned(cost_per_hour: Option<f64>, max: u32) -> Value {
+    json!({
+        "profiles": [{"gpuType": "A100", "costPerHour": cost_per_hour, "configMapRef": {"name": "engine"}}],
+        "slo": {"objectives": [{"metric": "ttft", "seconds": 2.0}, {"metric": "tpot", "seconds": 0.1}], "attainment": 0.95},
+        "forecast": {"horizonSeconds": 1},
+        "maxReplicas": max,
+    })
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hybrid_plans_from_pages_and_a_config_map_and_without_one_says_so() {
     let Some(cluster) = Cluster::start().await else { return };
@@ -87,18 +102,11 @@ async fn a_hybrid_plans_from_pages_and_a_config_map_and_without_one_says_so() {
     cluster.deployment("chat", 1, json!({})).await;
     cluster.ready("chat", 1).await;
     let traffic = Traffic::start(cluster.engines.clone(), "chat", 100);
-    let spec = json!({
-        "profiles": [{"gpuType": "A100", "configMapRef": {"name": "engine"}}],
-        "slo": {"objectives": [{"metric": "ttft", "seconds": 2.0}, {"metric": "tpot", "seconds": 0.1}], "attainment": 0.95},
-        "forecast": {"horizonSeconds": 1},
-        "maxReplicas": 3,
-    });
-    cluster.autoscaler("chat", "Hybrid", spec).await;
+    cluster.autoscaler("chat", "Hybrid", planned(None, 3)).await;
     cluster.condition("chat", "PlanFresh", "False", "ProfileUnusable").await;
     let note = cluster.event("chat", "ProfileUnusable").await;
     assert!(note.contains("ConfigMap engine: is not in namespace"), "{note}");
-    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "engine"}, "data": {"profile.json": ENGINE}});
-    cluster.create(map).await;
+    cluster.create(profile()).await;
     let message = cluster.condition("chat", "PlanFresh", "True", "Planned").await;
     assert!(message.contains("the plan asks for"), "{message}");
     // More than twice what one replica can serve; levels are means of minutes, so it does not last.
@@ -126,20 +134,14 @@ async fn a_hybrid_plans_from_pages_and_a_config_map_and_without_one_says_so() {
 async fn the_objects_of_one_model_share_a_plan_that_grows_the_cheaper_one() {
     let Some(cluster) = Cluster::start().await else { return };
     let controller = cluster.controller(quick()).await;
-    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "engine"}, "data": {"profile.json": ENGINE}});
-    cluster.create(map).await;
+    cluster.create(profile()).await;
     // The same engine at two prices, so that only the price speaks for one.
     for (name, cost) in [("spot", 1.0), ("reserved", 3.0)] {
         cluster.deployment(name, 1, json!({})).await;
         cluster.ready(name, 1).await;
         cluster.engines.print(name, page(1000.0));
-        let spec = json!({
-            "profiles": [{"gpuType": "A100", "costPerHour": cost, "configMapRef": {"name": "engine"}}],
-            "slo": {"objectives": [{"metric": "ttft", "seconds": 2.0}, {"metric": "tpot", "seconds": 0.1}], "attainment": 0.95},
-            "forecast": {"horizonSeconds": 1},
-            "maxReplicas": 15,
-        });
-        cluster.autoscaler_with(name, "Hybrid", spec, json!({"model.aibrix.ai/name": "chat-8b"})).await;
+        let model = json!({"model.aibrix.ai/name": "chat-8b"});
+        cluster.autoscaler_with(name, "Hybrid", planned(Some(cost), 15), model).await;
     }
     // One pod is busy, and stays the only one: what others would do were the load's, too.
     let pod = cluster.pods("reserved").await.remove(0);

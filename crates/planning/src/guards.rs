@@ -17,12 +17,12 @@ const NOW: f64 = 2.0;
 /// Most plans that are remembered: an hour's of one a second.
 const RECENT: usize = 3600;
 
-/// What a plan asked for, by target, and until when it is kept.
+/// What a plan asked for, and until when it is kept.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Asked {
+pub(crate) struct Asked<T> {
     pub(crate) at: f64,
     pub(crate) until: f64,
-    pub(crate) counts: Vec<u32>,
+    pub(crate) what: T,
 }
 
 impl Planning {
@@ -70,34 +70,32 @@ impl Planning {
     /// No plan takes away what one just asked for: what is let go now could not be had back sooner than in a start-up. What only a
     /// rise spoke for is kept for a start-up, and then it has come or it has not. In replicas of the first target: which types carry
     /// them may change meanwhile.
-    pub(crate) fn held(&mut self, now: f64, count: u32) -> u32 {
-        let window = if self.rising() > 1.0 { self.horizon() } else { self.hold() };
-        keep(&mut self.needed, Asked { at: now, until: now + window, counts: vec![count] }, now);
-        highest(&self.needed, 0)
+    pub(crate) fn held(&mut self, now: f64, count: u32, rising: bool) -> u32 {
+        let window = if rising { self.horizon() } else { self.hold() };
+        keep(&mut self.needed, Asked { at: now, until: now + window, what: count });
+        self.needed.iter().map(|asked| asked.what).max().unwrap_or(count)
     }
 
     /// What a mix replaces is kept until the new replicas serve.
     pub(crate) fn replaced(&mut self, now: f64, counts: Vec<u32>) -> Vec<u32> {
         let until = if counts.len() > 1 { now + self.horizon() } else { now };
-        keep(&mut self.recent, Asked { at: now, until, counts }, now);
+        keep(&mut self.recent, Asked { at: now, until, what: counts });
         self.asked_for()
     }
 
     /// The most that plans of late asked for, by target.
     pub(crate) fn asked_for(&self) -> Vec<u32> {
-        (0..self.settings.targets.len()).map(|at| highest(&self.recent, at)).collect()
+        let highest = |at: usize| self.recent.iter().filter_map(|asked| asked.what.get(at)).max().copied().unwrap_or(0);
+        (0..self.settings.targets.len()).map(highest).collect()
     }
 }
 
-fn keep(recent: &mut VecDeque<Asked>, asked: Asked, now: f64) {
+fn keep<T>(recent: &mut VecDeque<Asked<T>>, asked: Asked<T>) {
+    let now = asked.at;
     recent.push_back(asked);
     // A clock that went back leaves plans of the future behind.
     recent.retain(|asked| (asked.at..=asked.until).contains(&now));
     recent.drain(..recent.len().saturating_sub(RECENT));
-}
-
-fn highest(recent: &VecDeque<Asked>, at: usize) -> u32 {
-    recent.iter().filter_map(|asked| asked.counts.get(at)).max().copied().unwrap_or(0)
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast saturates")]

@@ -41,9 +41,8 @@ const CHEAPER: f64 = 0.98;
 const JUDGED: f64 = 7200.0;
 
 impl Planning {
-    /// What each kind of level asks for. `forecast` is in requests a second.
-    pub(crate) fn answers(&self, risk: &Risk, scale: f64, allowed: f64, forecast: Option<f64>) -> Answers {
-        let rising = self.rising();
+    /// What each kind of level asks for. `forecast` is in requests a second; levels are taken `rising` times as high.
+    pub(crate) fn answers(&self, risk: &Risk, scale: f64, allowed: f64, forecast: Option<f64>, rising: f64) -> Answers {
         std::array::from_fn(|kind| {
             if kind > 0 && !self.settings.parts.forecast {
                 return None;

@@ -37,5 +37,5 @@ pub mod trust;
 pub use plan::{Detail, Plan};
 pub use planning::Planning;
 pub use seen::{Outcome, Seen, Sized, TargetSeen};
-pub use settings::{Knowledge, Objective, Parts, Settings, SettingsError, Target};
+pub use settings::{HOLD, Knowledge, Objective, Parts, Settings, SettingsError, Target};
 pub use state::{RestoreError, State, VERSION};

@@ -46,9 +46,9 @@ pub struct Planning {
     costs: Costs,
     planned_at: Option<f64>,
     /// Plans of late, so that none takes away what one just asked for.
-    pub(crate) recent: VecDeque<Asked>,
+    pub(crate) recent: VecDeque<Asked<Vec<u32>>>,
     /// The same in replicas of the first target, before they are spread over all.
-    pub(crate) needed: VecDeque<Asked>,
+    pub(crate) needed: VecDeque<Asked<u32>>,
 }
 
 /// The risks are made anew after twice as many requests, up to this many, and then once in so many seconds.
@@ -223,7 +223,8 @@ impl Planning {
         let event = forecast.and_then(|forecast| forecast.event);
         let risk = self.risks.first()?.as_ref()?;
         let allowed = risk.allowing(allowed * PLANNED * self.settings.boldness).min(0.5);
-        let answers = self.answers(risk, scale, allowed, mean);
+        let rising = if self.settings.parts.forecast { self.outlook.rising(self.horizon()) } else { 1.0 };
+        let answers = self.answers(risk, scale, allowed, mean, rising);
         self.costs.learn(&answers, passed, (now - first).max(passed).max(1e-3));
         let (kind, count) = self.costs.mixed(&answers, event.is_some())?;
         let answer = answers[kind].as_ref()?;
@@ -242,17 +243,12 @@ impl Planning {
         // What the replay adds to the formula for the first target, it adds for all.
         let demand = Demand { flow: answer.flow, ratios: &answer.ratios, scale, allowed, first: answer.formula };
         let (count, guard) = self.guarded(risk, count, allowed, scale, detail.now);
-        let count = self.held(now, count);
+        let count = self.held(now, count, rising > 1.0);
         let counts = self.spread(count, &demand);
         let counts = self.replaced(now, counts);
         let targets = counts.iter().zip(&self.settings.targets);
         detail.cost = targets.map(|(count, target)| f64::from(*count) * target.cost).sum();
         Some(self.told(fed, &counts, &detail, guard))
-    }
-
-    /// By how much the load of a horizon from now is above the levels, while they are not found yet.
-    pub(crate) fn rising(&self) -> f64 {
-        if self.settings.parts.forecast { self.outlook.rising(self.horizon()) } else { 1.0 }
     }
 
     /// Takes an earlier history of requests a second, in order of time, so that forecasts know it.

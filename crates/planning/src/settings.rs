@@ -75,17 +75,22 @@ pub struct Parts {
     pub replay: bool,
 }
 
+impl Parts {
+    /// All of them.
+    pub const WHOLE: Self = Self {
+        forecast: true,
+        quantile: true,
+        consolidation: true,
+        calibration: true,
+        backlog: true,
+        credit: true,
+        replay: true,
+    };
+}
+
 impl Default for Parts {
     fn default() -> Self {
-        Self {
-            forecast: true,
-            quantile: true,
-            consolidation: true,
-            calibration: true,
-            backlog: true,
-            credit: true,
-            replay: true,
-        }
+        Self::WHOLE
     }
 }
 
@@ -202,8 +207,8 @@ impl Settings {
 const ATTAINMENT: f64 = 0.99;
 /// A typical start-up of an 8B model on a warm node, seconds: what stands before one was measured.
 const STARTUP: f64 = 120.0;
-/// What a plan asked for is kept so long, seconds: a change of direction within ten minutes is flapping.
-const HOLD: f64 = 600.0;
+/// What a plan asked for is kept so long where nobody says otherwise, seconds: a change of direction within ten minutes is flapping.
+pub const HOLD: f64 = 600.0;
 /// Farthest that a horizon may look, seconds: what the forecaster does at its step.
 const HORIZON: f64 = 10_800.0;
 /// Kinds of replicas of one model.

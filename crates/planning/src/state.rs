@@ -84,9 +84,9 @@ impl Planning {
         self.counted = Some(state.replay);
         // What was asked for before the break is held on: a restart takes nothing away.
         let held = |target: &Target| state.held.get(&target.name).copied().unwrap_or(0);
-        let counts = self.settings.targets.iter().map(held).collect();
+        let what = self.settings.targets.iter().map(held).collect();
         self.needed.clear();
-        self.recent = [Asked { at: now, until: now + self.hold(), counts }].into();
+        self.recent = [Asked { at: now, until: now + self.hold(), what }].into();
         Ok(())
     }
 }

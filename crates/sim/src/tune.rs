@@ -6,8 +6,10 @@ use crate::oracle::{self, Reference};
 use crate::policy::with_plan;
 use crate::world::{Setup, run};
 use autoscaler_api::PodAutoscaler;
+use autoscaler_api::v1alpha1::ScalingStrategy;
+use autoscaler_planning::HOLD;
 use engine_model::EngineSpec;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// What is tuned on.
@@ -198,7 +200,7 @@ fn settings(manifest: &Value) -> Vec<Setting> {
     settings.push(Setting {
         set: |manifest, factor| {
             let key = "autoscaling.aibrix.ai/scale-down-cooldown-window";
-            let default = if plans(manifest) { 600.0 } else { 300.0 };
+            let default = if plans(manifest) { HOLD } else { 300.0 };
             let now =
                 annotation(manifest, key).map_or(default, |text| text.trim_end_matches('s').parse().unwrap_or(default));
             annotate(manifest, key, format!("{}s", (now * factor).round()));
@@ -230,7 +232,7 @@ fn settings(manifest: &Value) -> Vec<Setting> {
 
 /// Whether a plan decides, whose levels have no windows to be set.
 fn plans(manifest: &Value) -> bool {
-    matches!(manifest["spec"]["scalingStrategy"].as_str(), Some("Hybrid" | "Optimizer"))
+    ScalingStrategy::deserialize(&manifest["spec"]["scalingStrategy"]).is_ok_and(ScalingStrategy::plans)
 }
 
 fn annotation(manifest: &Value, key: &str) -> Option<String> {

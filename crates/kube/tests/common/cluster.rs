@@ -260,18 +260,19 @@ impl Cluster {
 
     /// Waits until a Deployment wants so many replicas.
     pub(crate) async fn wants(&self, name: &str, replicas: i32) {
-        let wants = move |object: Option<&Deployment>| {
-            object.and_then(|object| object.spec.as_ref()?.replicas) == Some(replicas)
-        };
-        self.until(&format!("{name} wants {replicas}"), await_condition(self.deployments(), name, wants)).await;
+        self.wants_what(name, &format!("{replicas}"), move |wanted| wanted == replicas).await;
     }
 
     /// Waits until a Deployment wants so many replicas or more.
     pub(crate) async fn wants_at_least(&self, name: &str, replicas: i32) {
+        self.wants_what(name, &format!("{replicas} or more"), move |wanted| wanted >= replicas).await;
+    }
+
+    async fn wants_what(&self, name: &str, what: &str, is: impl Fn(i32) -> bool) {
         let wants = move |object: Option<&Deployment>| {
-            object.and_then(|object| object.spec.as_ref()?.replicas) >= Some(replicas)
+            object.and_then(|object| object.spec.as_ref()?.replicas).is_some_and(&is)
         };
-        self.until(&format!("{name} wants {replicas} or more"), await_condition(self.deployments(), name, wants)).await;
+        self.until(&format!("{name} wants {what}"), await_condition(self.deployments(), name, wants)).await;
     }
 
     /// Waits until so many replicas of a Deployment are ready, and no others exist.

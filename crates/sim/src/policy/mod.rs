@@ -16,6 +16,7 @@ const PROMETHEUS: f64 = 15.0;
 
 pub use fixed::{Fixed, Schedule};
 pub use late::Late;
-pub use named::{Named, POLICIES, Terms, names};
+pub use named::{Named, POLICIES, Terms, names, with_manifest};
+pub use planned::plan_settings;
 pub(crate) use planned::with_plan;
 pub use product::{Product, ProductError, Products};

@@ -72,26 +72,15 @@ const fn ours(strategy: &'static str, metric: &'static str, target: Target, inte
     Kind::Ours { strategy, metric, target, interval }
 }
 
-/// All parts of the plan's rule.
-const WHOLE: Parts = Parts {
-    forecast: true,
-    quantile: true,
-    consolidation: true,
-    calibration: true,
-    backlog: true,
-    credit: true,
-    replay: true,
-};
-
 /// The plan's rule without one part, to see what it is worth; not in the list, and found by name.
 const ABLATIONS: [Named; 7] = [
-    without("hybrid-no-forecast", Parts { forecast: false, ..WHOLE }),
-    without("hybrid-no-quantile", Parts { quantile: false, ..WHOLE }),
-    without("hybrid-no-consolidation", Parts { consolidation: false, ..WHOLE }),
-    without("hybrid-no-calibration", Parts { calibration: false, ..WHOLE }),
-    without("hybrid-no-backlog", Parts { backlog: false, ..WHOLE }),
-    without("hybrid-no-credit", Parts { credit: false, ..WHOLE }),
-    without("hybrid-no-replay", Parts { replay: false, ..WHOLE }),
+    without("hybrid-no-forecast", Parts { forecast: false, ..Parts::WHOLE }),
+    without("hybrid-no-quantile", Parts { quantile: false, ..Parts::WHOLE }),
+    without("hybrid-no-consolidation", Parts { consolidation: false, ..Parts::WHOLE }),
+    without("hybrid-no-calibration", Parts { calibration: false, ..Parts::WHOLE }),
+    without("hybrid-no-backlog", Parts { backlog: false, ..Parts::WHOLE }),
+    without("hybrid-no-credit", Parts { credit: false, ..Parts::WHOLE }),
+    without("hybrid-no-replay", Parts { replay: false, ..Parts::WHOLE }),
 ];
 
 const fn without(name: &'static str, parts: Parts) -> Named {
@@ -103,9 +92,13 @@ pub const POLICIES: [Named; 10] = [
     Named {
         name: "hybrid",
         about: "the plan as a floor, KV cache use at 90 % above it",
-        kind: Kind::Planned { strategy: "Hybrid", parts: WHOLE },
+        kind: Kind::Planned { strategy: "Hybrid", parts: Parts::WHOLE },
     },
-    Named { name: "optimizer", about: "the plan alone", kind: Kind::Planned { strategy: "Optimizer", parts: WHOLE } },
+    Named {
+        name: "optimizer",
+        about: "the plan alone",
+        kind: Kind::Planned { strategy: "Optimizer", parts: Parts::WHOLE },
+    },
     Named {
         name: "hpa-kv",
         about: "HPA, KV cache use at 80 %",
@@ -140,6 +133,13 @@ pub const POLICIES: [Named; 10] = [
 #[must_use]
 pub fn names() -> Vec<&'static str> {
     POLICIES.iter().chain(&ABLATIONS).map(|policy| policy.name).collect()
+}
+
+/// Names of those that have a manifest, but for `hybrid` without one part.
+#[must_use]
+pub fn with_manifest() -> Vec<&'static str> {
+    let ours = |policy: &&Named| matches!(policy.kind, Kind::Ours { .. } | Kind::Planned { .. });
+    POLICIES.iter().filter(ours).map(|policy| policy.name).collect()
 }
 
 impl Named {

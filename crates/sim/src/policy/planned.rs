@@ -1,6 +1,7 @@
 //! A manifest's autoscaler with the plan that its strategy takes, from what is known of the simulated engine. Must not decide.
 
 use super::product::{Product, ProductError};
+use autoscaler_api::resolved::ResolvedAutoscaler;
 use autoscaler_api::{PodAutoscaler, resolve};
 use autoscaler_planning::{Knowledge, Objective, Planning, Settings};
 use autoscaler_runtime::planning::{Known, settings};
@@ -25,11 +26,18 @@ pub(crate) fn with_plan(
     }
     let knowledge = Knowledge::Engine(Box::new(engine.clone()));
     let cost = Some(f64::from(engine.gpus));
-    let mut settings = settings(&[(&resolved, Known { knowledge, cost })], 0.0);
-    if resolved.slo.is_none() {
-        settings.objective = Objective { ttft: Some(slo.ttft), tpot: Some(slo.tpot), e2e: None };
-    }
+    let mut settings = plan_settings(&[(&resolved, Known { knowledge, cost })], slo);
     adjust(&mut settings);
     let planning = Planning::new(settings).map_err(|error| ProductError::Manifest(error.to_string()))?;
     Ok(product.with_planning(planning))
+}
+
+/// What one model's plan is set to in the simulated world, whose time begins at zero. The SLO is the manifests', else `slo`.
+#[must_use]
+pub fn plan_settings(objects: &[(&ResolvedAutoscaler, Known)], slo: Slo) -> Settings {
+    let mut settings = settings(objects, 0.0);
+    if objects.iter().all(|(object, _)| object.slo.is_none()) {
+        settings.objective = Objective { ttft: Some(slo.ttft), tpot: Some(slo.tpot), e2e: None };
+    }
+    settings
 }

@@ -47,8 +47,8 @@ pub(crate) struct CompareArgs {
     /// Settings of each policy's knob: above 1 fuller and cheaper, below 1 safer
     #[arg(long, value_name = "FACTOR", value_delimiter = ',', default_value = "1")]
     knob: Vec<f64>,
-    /// Search the settings of a policy of ours (hybrid, optimizer, hpa-kv, hpa-waiting, kpa, apa) or of a manifest, on the first 70 % of each
-    /// trace, and print the manifest that wins, with its score on the rest
+    /// Search the settings of a policy of ours (hybrid, optimizer, hpa-kv, hpa-waiting, kpa, apa) or of a manifest, on the first 70 %
+    /// of each trace, and print the manifest that wins, with its score on the rest
     #[arg(long, value_name = "NAME|FILE", conflicts_with_all = ["policies", "knob", "report"])]
     tune: Option<String>,
     /// Threads [default: as many as processors]

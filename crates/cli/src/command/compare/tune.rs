@@ -8,7 +8,7 @@ use engine_model::EngineSpec;
 use indicatif::ProgressBar;
 use simulator::compare::Load;
 use simulator::demand;
-use simulator::policy::{Named, Terms};
+use simulator::policy::{Named, Terms, with_manifest};
 use simulator::tune::Ground;
 use simulator::world::Router;
 use std::path::Path;
@@ -32,9 +32,7 @@ pub(super) fn tune(
             Bounds { min: setup.group.min, max: args.scenario.max_replicas.unwrap_or(10).max(setup.group.min) };
         let ours = named.manifest(&Terms { engine: first, slo: setup.slo, bounds, capacity }, 1.0);
         ours.ok_or_else(|| {
-            output::Usage(format!(
-                "--tune {what}: has no manifest; allowed: hybrid, optimizer, hpa-kv, hpa-waiting, kpa, apa"
-            ))
+            output::Usage(format!("--tune {what}: has no manifest; allowed: {}", with_manifest().join(", ")))
         })?
     } else {
         let object = crate::command::simulate::one_autoscaler(Path::new(what))?;

@@ -4,10 +4,10 @@ use super::given::Given;
 use anyhow::Context;
 use autoscaler_api::resolved::ResolvedAutoscaler;
 use autoscaler_api::{PodAutoscaler, resolve};
-use autoscaler_planning::{Knowledge, Objective, Planning};
-use autoscaler_runtime::planning::{Known, settings};
+use autoscaler_planning::{Knowledge, Planning};
+use autoscaler_runtime::planning::Known;
 use autoscaler_runtime::profiles;
-use simulator::policy::Products;
+use simulator::policy::{Products, plan_settings};
 use simulator::world::Setup;
 use std::path::Path;
 
@@ -35,11 +35,7 @@ pub(super) fn with_plans(
             planned.iter().filter(|(at, _)| given.serves[*at] == model).collect();
         let known = targets.iter().map(|(at, one)| Ok((one, known(one, *at, given, folder)?)));
         let known = known.collect::<anyhow::Result<Vec<_>>>()?;
-        let mut settings = settings(&known, 0.0);
-        if targets.iter().all(|(_, one)| one.slo.is_none()) {
-            settings.objective = Objective { ttft: Some(setup.slo.ttft), tpot: Some(setup.slo.tpot), e2e: None };
-        }
-        let planning = Planning::new(settings).context("plan")?;
+        let planning = Planning::new(plan_settings(&known, setup.slo)).context("plan")?;
         products = products.with_planning(targets.iter().map(|(at, _)| *at).collect(), planning);
     }
     Ok(products)
